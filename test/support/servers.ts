@@ -1,0 +1,9 @@
+import { postgresServer } from './postgres-server.ts'
+import type { TestServer } from './test-server.ts'
+
+/**
+ * Every real server that some test needs: how each is found, installed and started.
+ *
+ * A further one (a broker, say) is one more row here and one file beside `postgres-server.ts`.
+ */
+export const testServers: readonly TestServer[] = [postgresServer]

@@ -1,0 +1,34 @@
+/** A server that was started by this process and lives until `stop()`, or until this process ends. */
+export interface RunningServer {
+  /** Where clients reach it. */
+  readonly url: string
+  /** The server's own process. */
+  readonly pid: number
+  /** Ends the server and removes what it kept; a second call does nothing. */
+  stop(): Promise<void>
+}
+
+/** One row of the table. */
+export interface TestServer {
+  /** Its name as people say it: `PostgreSQL`. */
+  readonly name: string
+  /** Environment variable with the URL of a server that runs already; then none is started. */
+  readonly urlVariable: string
+  /** Environment variable with a folder of its binaries, looked into before `PATH`. */
+  readonly binariesVariable: string
+  /** Debian's packages that bring it, for a machine that lacks it. */
+  readonly debianPackages: readonly string[]
+  /** The folder of its binaries, or undefined where there is none. */
+  find(): string | undefined
+  /** Starts a private instance on a free port of the loopback interface. */
+  start(): Promise<RunningServer>
+}
+
+/** What to say where a server is neither found nor given by its URL. */
+export function missingServer(server: TestServer): string {
+  return (
+    `${server.name}: not found. Install it (Debian: apt-get install ${server.debianPackages.join(' ')}), ` +
+    `or set ${server.urlVariable} to the URL of one that runs, ` +
+    `or ${server.binariesVariable} to the folder of its binaries.`
+  )
+}
