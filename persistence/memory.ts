@@ -1,0 +1,905 @@
+/**
+ * The store in this process's memory: for `run()`, for tests, for trying things out. A real adapter, under the same suite
+ * as the databases; what it keeps ends with the process.
+ *
+ * Invariants
+ * M1  A call runs to its end without giving way, so each is a transaction.
+ * M2  Records are kept as they are given (they are immutable) and given out as copies or as they are; nobody can reach
+ *     the inside through them.
+ * M3  A commit costs the rows it carries, never the size of the flow; claiming and promoting cost the logarithm of the backlog.
+ */
+import type { Clock } from '../src/base/clock.ts'
+import { realClock } from '../src/base/clock.ts'
+import { canonicalJson } from '../src/base/codec.ts'
+import { UsageError } from '../src/base/errors.ts'
+import type { Json } from '../src/base/json.ts'
+import { SEMANTICS } from '../src/flow/resolved.ts'
+import type { AtomRecord, CallRecord, HistoryRecord, ScopeRecord } from '../src/machine/records.ts'
+import { checkBatch, deathsReason, keyConflict } from './checks.ts'
+import { readCursor, writeCursor } from './cursor.ts'
+import { Heap } from './heap.ts'
+import { Hints } from './hints.ts'
+import { documentJson } from './rows.ts'
+import type {
+  Claim,
+  CommitOutcome,
+  FlowCommit,
+  FlowDetail,
+  FlowVersion,
+  Heartbeat,
+  JobChange,
+  JobFilter,
+  JobRecord,
+  JobSummary,
+  LoadedFlow,
+  Mail,
+  PostRequest,
+  ProcessRecord,
+  PruneReport,
+  ResultRef,
+  SchemaStatus,
+  Store,
+  StoredMail,
+  StoreHint,
+} from './store.ts'
+
+/** Options of {@link MemoryStore}. */
+export interface MemoryStoreOptions {
+  /** What the time is. @default the machine's clock */
+  readonly clock?: Pick<Clock, 'now'> | undefined
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+/** A run and its rows. */
+interface Run {
+  readonly detail: Mutable<FlowDetail>
+  readonly atoms: Map<string, AtomRecord>
+  readonly scopes: Map<string, ScopeRecord>
+  readonly calls: Map<string, CallRecord>
+  readonly results: Map<string, Json>
+}
+
+interface Job {
+  readonly record: Mutable<JobRecord>
+  readonly contentHash: string
+  /** Oldest first; the last is the present one. */
+  readonly runs: Run[]
+  readonly mailbox: Map<string, StoredMail>
+  readonly history: HistoryRecord[]
+}
+
+/** A job as it became claimable or parked; stale once it has left that posting or that due time. */
+interface Waiting {
+  readonly job: Job
+  readonly posting: number
+  readonly dueAt: number
+}
+
+interface Board {
+  readonly claimable: Heap<Waiting>
+  readonly parked: Heap<Waiting>
+}
+
+const committed: CommitOutcome = { kind: 'committed' }
+const fenced: CommitOutcome = { kind: 'fenced' }
+const mailFirst: CommitOutcome = { kind: 'mail' }
+
+export class MemoryStore implements Store {
+  readonly kind = 'memory'
+  readonly #clock: Pick<Clock, 'now'>
+  readonly #jobs = new Map<string, Job>()
+  readonly #runs = new Map<string, Run>()
+  /** Job ids by board, then key. */
+  readonly #keys = new Map<string, Map<string, string>>()
+  readonly #boards = new Map<string, Board>()
+  /** Claimed jobs by conductor. */
+  readonly #claimed = new Map<string, Set<Job>>()
+  readonly #documents = new Map<string, Json>()
+  /** Versions by name, oldest first. */
+  readonly #flows = new Map<string, FlowVersion[]>()
+  readonly #processes = new Map<string, ProcessRecord>()
+  readonly #hints = new Hints()
+
+  constructor(options: MemoryStoreOptions = {}) {
+    this.#clock = options.clock ?? realClock
+  }
+
+  async start(): Promise<void> {}
+
+  async stop(): Promise<void> {
+    this.#hints.clear()
+  }
+
+  async migrate(): Promise<SchemaStatus> {
+    return { applied: [], pending: [] }
+  }
+
+  async schemaStatus(): Promise<SchemaStatus> {
+    return { applied: [], pending: [] }
+  }
+
+  async now(): Promise<number> {
+    return this.#now()
+  }
+
+  async post(
+    request: PostRequest,
+    options: { readonly transaction?: unknown } = {},
+  ): Promise<{ readonly job: JobRecord; readonly created: boolean }> {
+    if (options.transaction !== undefined) {
+      throw new UsageError('the store in memory takes part in no transaction', {
+        hint: 'use sqlite: or postgres:// to post inside a transaction',
+      })
+    }
+    const { board, key } = request
+    const sameKey = key === undefined ? undefined : this.#keys.get(board)?.get(key)
+    const there = this.#jobs.get(sameKey ?? request.id)
+    if (there !== undefined) {
+      const same = there.contentHash === request.contentHash && there.record.board === board
+      if (!same || there.record.key !== (key ?? null)) throw keyConflict(request, there.record.id)
+      return { job: { ...there.record }, created: false }
+    }
+    const now = this.#now()
+    this.#keep(request.documentHash, documentJson(request.document))
+    this.#keep(request.sourceHash, request.source)
+    const job = newJob(request, now)
+    this.#addRun(job, newDetail(request, now))
+    this.#jobs.set(request.id, job)
+    if (key !== undefined) {
+      let keys = this.#keys.get(board)
+      if (keys === undefined) this.#keys.set(board, (keys = new Map()))
+      keys.set(key, request.id)
+    }
+    this.#queue(job)
+    return { job: { ...job.record }, created: true }
+  }
+
+  async posted(jobIds: readonly string[]): Promise<void> {
+    for (const id of jobIds) {
+      const job = this.#jobs.get(id)
+      if (job?.record.state !== 'POSTING') continue
+      job.record.state = 'UNCLAIMED'
+      job.record.updatedAt = this.#now()
+      this.#queue(job)
+    }
+  }
+
+  async document(hash: string): Promise<Json | null> {
+    return this.#documents.get(hash) ?? null
+  }
+
+  async registerFlow(name: string, source: Json, hash: string): Promise<FlowVersion> {
+    let versions = this.#flows.get(name)
+    if (versions === undefined) this.#flows.set(name, (versions = []))
+    const last = versions.at(-1)
+    if (last?.hash === hash) return last
+    this.#keep(hash, source)
+    const version = { name, version: (last?.version ?? 0) + 1, hash, createdAt: this.#now() }
+    versions.push(version)
+    return version
+  }
+
+  async findFlow(name: string, version?: number): Promise<FlowVersion | null> {
+    const versions = this.#flows.get(name) ?? []
+    const found = version === undefined ? versions.at(-1) : versions[version - 1]
+    return found ?? null
+  }
+
+  async listFlows(name?: string): Promise<readonly FlowVersion[]> {
+    const all =
+      name === undefined ? [...this.#flows.values()].flat() : (this.#flows.get(name) ?? [])
+    return all.toSorted((a, b) => compareText(a.name, b.name) || a.version - b.version)
+  }
+
+  async claimJobs(request: {
+    readonly board: string
+    readonly conductor: string
+    readonly claimIds: readonly string[]
+  }): Promise<readonly Claim[]> {
+    const { conductor, claimIds } = request
+    const claims: Claim[] = []
+    const used = new Set<string>()
+    for (const job of this.#claimed.get(conductor) ?? []) {
+      const { claimId } = job.record
+      if (claimId === null || !claimIds.includes(claimId)) continue
+      used.add(claimId)
+      claims.push(claimOf(job.record, claimId, conductor))
+    }
+    const now = this.#now()
+    const claimable = this.#board(request.board).claimable
+    for (const claimId of claimIds) {
+      if (used.has(claimId)) continue
+      const job = takeFirst(claimable, isClaimable)
+      if (job === undefined) break
+      job.record.epoch += 1
+      this.#claim(job, claimId, conductor, now)
+      claims.push(claimOf(job.record, claimId, conductor))
+    }
+    return claims
+  }
+
+  async adopt(claims: readonly Claim[]): Promise<readonly Claim[]> {
+    const adopted: Claim[] = []
+    const now = this.#now()
+    for (const claim of claims) {
+      const job = this.#jobs.get(claim.jobId)
+      if (job === undefined || job.record.posting !== claim.posting) continue
+      const { record } = job
+      if (!holds(record, claim)) {
+        const open = ['POSTING', 'UNCLAIMED', 'CLAIMED'].includes(record.state)
+        if (!open || record.epoch >= claim.epoch) continue
+        if (record.state === 'CLAIMED') endInDisorder(record)
+        this.#unclaim(job)
+        record.epoch = claim.epoch
+        this.#claim(job, claim.claimId, claim.conductor, now)
+      }
+      adopted.push({ ...claim, adopted: { ...record } })
+    }
+    return adopted
+  }
+
+  async load(jobIds: readonly string[]): Promise<readonly LoadedFlow[]> {
+    const loaded: LoadedFlow[] = []
+    for (const id of jobIds) {
+      const job = this.#jobs.get(id)
+      const run = job?.runs.at(-1)
+      if (job === undefined || run === undefined) continue
+      loaded.push({
+        job: { ...job.record },
+        detail: { ...run.detail },
+        atoms: [...run.atoms.values()],
+        scopes: [...run.scopes.values()],
+      })
+    }
+    return loaded
+  }
+
+  async release(
+    claims: readonly Claim[],
+    options: { readonly delayMs?: number | undefined; readonly reason?: string | undefined } = {},
+  ): Promise<void> {
+    const now = this.#now()
+    for (const claim of claims) {
+      const job = this.#jobs.get(claim.jobId)
+      if (job === undefined || !holds(job.record, claim)) continue
+      this.#unclaim(job)
+      job.record.claimId = null
+      job.record.reason = options.reason ?? null
+      job.record.updatedAt = now
+      if (options.delayMs === undefined) {
+        this.#makeClaimable(job)
+      } else {
+        park(job.record, 'retry', now + options.delayMs)
+        this.#queue(job)
+      }
+    }
+  }
+
+  async beginProbation(claim: Claim): Promise<boolean> {
+    const job = this.#jobs.get(claim.jobId)
+    if (job === undefined || !holds(job.record, claim)) return false
+    job.record.probation = true
+    return true
+  }
+
+  async results(
+    flowId: string,
+    refs: readonly ResultRef[],
+  ): Promise<readonly (Json | undefined)[]> {
+    const results = this.#runs.get(flowId)?.results
+    return refs.map((ref) => results?.get(callKey(ref)))
+  }
+
+  async commit(batch: readonly FlowCommit[]): Promise<readonly CommitOutcome[]> {
+    checkBatch(batch)
+    const now = this.#now()
+    const outcomes: CommitOutcome[] = []
+    for (const change of batch) outcomes.push(this.#commitFlow(change, now))
+    return outcomes
+  }
+
+  async mail(jobId: string, mail: Mail): Promise<'accepted' | 'duplicate' | 'ended' | 'unknown'> {
+    const job = this.#jobs.get(jobId)
+    if (job === undefined) return 'unknown'
+    const { record } = job
+    if (job.mailbox.has(mail.key)) return 'duplicate'
+    if (!takesMail(record, mail)) return 'ended'
+    const now = this.#now()
+    record.mail += 1
+    record.updatedAt = now
+    job.mailbox.set(mail.key, {
+      key: mail.key,
+      kind: mail.kind,
+      body: mail.body,
+      jobId,
+      at: now,
+      count: record.mail,
+    })
+    if (record.state === 'PARKED' && wakes(record, mail)) {
+      record.dueAt = Math.min(record.dueAt ?? now, now)
+      this.#queue(job)
+    }
+    this.#hints.give({ kind: 'mail', jobId })
+    return 'accepted'
+  }
+
+  async readMail(conductor: string): Promise<readonly StoredMail[]> {
+    const mail: StoredMail[] = []
+    for (const job of this.#claimed.get(conductor) ?? []) mail.push(...job.mailbox.values())
+    return mail.sort((a, b) => a.at - b.at || compareText(a.jobId, b.jobId) || a.count - b.count)
+  }
+
+  async mailOf(
+    jobId: string,
+  ): Promise<{ readonly count: number; readonly mail: readonly StoredMail[] }> {
+    const job = this.#jobs.get(jobId)
+    if (job === undefined) return { count: 0, mail: [] }
+    return { count: job.record.mail, mail: [...job.mailbox.values()] }
+  }
+
+  async beat(process: Heartbeat): Promise<boolean> {
+    const now = this.#now()
+    const { leaseMs, ...announced } = process
+    const before = this.#processes.get(process.id)
+    this.#processes.set(process.id, {
+      ...announced,
+      startedAt: before?.startedAt ?? now,
+      seenAt: now,
+      expiresAt: now + leaseMs,
+    })
+    return before === undefined || before.expiresAt > now
+  }
+
+  async endProcess(id: string): Promise<void> {
+    this.#processes.delete(id)
+  }
+
+  async processes(
+    filter: { readonly kind?: 'conductor' | 'worker'; readonly board?: string } = {},
+  ): Promise<readonly ProcessRecord[]> {
+    const now = this.#now()
+    const { kind, board } = filter
+    return [...this.#processes.values()]
+      .filter((process) => process.expiresAt > now)
+      .filter((process) => kind === undefined || process.kind === kind)
+      .filter((process) => board === undefined || process.board === board)
+      .sort((a, b) => compareText(a.kind, b.kind) || compareText(a.id, b.id))
+  }
+
+  async promote(board: string, limit: number): Promise<readonly JobRecord[]> {
+    const now = this.#now()
+    const { parked } = this.#board(board)
+    const promoted: JobRecord[] = []
+    while (promoted.length < limit) {
+      const job = takeFirst(parked, (entry) => isParked(entry) && entry.dueAt <= now, isParked)
+      if (job === undefined) break
+      job.record.updatedAt = now
+      this.#makeClaimable(job)
+      promoted.push({ ...job.record })
+    }
+    return promoted
+  }
+
+  async reap(
+    board: string,
+    options: { readonly maxDeaths: number },
+  ): Promise<{ readonly released: readonly string[]; readonly trashed: readonly string[] }> {
+    const now = this.#now()
+    const released: string[] = []
+    const trashed: string[] = []
+    for (const [conductor, jobs] of this.#claimed) {
+      if ((this.#processes.get(conductor)?.expiresAt ?? 0) > now) continue
+      for (const job of [...jobs]) {
+        const { record } = job
+        if (record.board !== board) continue
+        const wasAlone = record.probation
+        endInDisorder(record)
+        this.#unclaim(job)
+        record.claimId = null
+        record.updatedAt = now
+        if (wasAlone && record.probationDeaths >= options.maxDeaths) {
+          trash(record, deathsReason(record.probationDeaths), now)
+          trashed.push(record.id)
+        } else {
+          this.#makeClaimable(job)
+          released.push(record.id)
+        }
+      }
+    }
+    return { released, trashed }
+  }
+
+  async nextDue(board: string): Promise<number | null> {
+    const { parked } = this.#board(board)
+    for (let first = parked.peek(); first !== undefined; first = parked.peek()) {
+      if (isParked(first)) return first.dueAt
+      parked.pop()
+    }
+    return null
+  }
+
+  async job(idOrKey: string, board?: string): Promise<JobSummary | null> {
+    const byId = this.#jobs.get(idOrKey)
+    if (byId !== undefined) return summary(byId)
+    const boards = board === undefined ? [...this.#keys.keys()] : [board]
+    const found = boards
+      .map((name) => this.#jobs.get(this.#keys.get(name)?.get(idOrKey) ?? ''))
+      .filter((job) => job !== undefined)
+      .sort((a, b) => compareJobs('newest', a.record, b.record))[0]
+    return found === undefined ? null : summary(found)
+  }
+
+  async findJobs(
+    filter: JobFilter,
+  ): Promise<{ readonly jobs: readonly JobSummary[]; readonly next: string | null }> {
+    const order = filter.order ?? 'newest'
+    const limit = filter.limit ?? 100
+    const after = filter.after === undefined ? undefined : readCursor(filter.after)
+    const matching: Job[] = []
+    for (const job of this.#jobs.values()) {
+      if (after !== undefined && compareJobs(order, job.record, after) <= 0) continue
+      if (matches(job, filter)) matching.push(job)
+    }
+    matching.sort((a, b) => compareJobs(order, a.record, b.record))
+    const page = matching.slice(0, limit)
+    const last = page.at(-1)
+    return {
+      jobs: page.map(summary),
+      next: last === undefined || matching.length <= limit ? null : writeCursor(last.record),
+    }
+  }
+
+  async history(
+    jobId: string,
+    options: { readonly after?: number | undefined; readonly limit?: number | undefined },
+  ): Promise<readonly HistoryRecord[]> {
+    const history = this.#jobs.get(jobId)?.history ?? []
+    const after = options.after ?? 0
+    // Numbered without gaps, so the place of a number is known; the scan is for jobs whose numbers began later.
+    let from = Math.max(0, Math.min(after, history.length))
+    while (from > 0 && (history[from - 1]?.seq ?? 0) > after) from -= 1
+    return history.slice(from, options.limit === undefined ? undefined : from + options.limit)
+  }
+
+  async atoms(flowId: string): Promise<readonly AtomRecord[]> {
+    const atoms = this.#runs.get(flowId)?.atoms.values() ?? []
+    return [...atoms].sort((a, b) => compareText(a.path, b.path))
+  }
+
+  async calls(flowId: string, atom?: string): Promise<readonly CallRecord[]> {
+    const calls = this.#runs.get(flowId)?.calls.values() ?? []
+    return [...calls]
+      .filter((call) => atom === undefined || call.atom === atom)
+      .sort(
+        (a, b) =>
+          compareText(a.atom, b.atom) || compareText(a.direction, b.direction) || a.call - b.call,
+      )
+  }
+
+  async releaseJob(jobId: string): Promise<JobRecord | null> {
+    const job = this.#jobs.get(jobId)
+    if (job === undefined || !canBeReleased(job.record)) return null
+    job.record.updatedAt = this.#now()
+    beginAnew(job.record)
+    this.#makeClaimable(job)
+    return { ...job.record }
+  }
+
+  async rerun(
+    jobId: string,
+    options: { readonly flowId: string; readonly input?: Record<string, Json> | undefined },
+  ): Promise<JobRecord | null> {
+    const job = this.#jobs.get(jobId)
+    const last = job?.runs.at(-1)?.detail
+    if (job === undefined || last === undefined || job.record.endedAt === null) return null
+    const now = this.#now()
+    this.#addRun(job, {
+      ...last,
+      id: options.flowId,
+      run: last.run + 1,
+      input: options.input ?? last.input,
+      state: 'PENDING',
+      output: null,
+      failures: [],
+      reason: null,
+      createdAt: now,
+      startedAt: null,
+      endedAt: null,
+    })
+    job.mailbox.clear()
+    job.record.flowId = options.flowId
+    job.record.updatedAt = now
+    beginAnew(job.record)
+    this.#makeClaimable(job)
+    return { ...job.record }
+  }
+
+  async prune(options: {
+    readonly olderThanMs: number
+    readonly board?: string | undefined
+    readonly dryRun?: boolean | undefined
+  }): Promise<PruneReport> {
+    const before = this.#now() - options.olderThanMs
+    const kept = new Set<string>()
+    for (const versions of this.#flows.values()) for (const { hash } of versions) kept.add(hash)
+    let jobs = 0
+    for (const job of this.#jobs.values()) {
+      const { endedAt, board } = job.record
+      const isOld = endedAt !== null && endedAt < before
+      if (isOld && (options.board === undefined || board === options.board)) {
+        jobs += 1
+        if (options.dryRun !== true) this.#forget(job)
+      } else {
+        for (const { detail } of job.runs) kept.add(detail.document).add(detail.source)
+      }
+    }
+    let documents = 0
+    for (const hash of this.#documents.keys()) {
+      if (kept.has(hash)) continue
+      documents += 1
+      if (options.dryRun !== true) this.#documents.delete(hash)
+    }
+    return { jobs, documents }
+  }
+
+  onHint(listener: (hint: StoreHint) => void): () => void {
+    return this.#hints.add(listener)
+  }
+
+  #now(): number {
+    return Math.floor(this.#clock.now())
+  }
+
+  #commitFlow(change: FlowCommit, now: number): CommitOutcome {
+    const job = this.#jobs.get(change.jobId)
+    const run = job?.runs.at(-1)
+    if (job === undefined || run === undefined) return fenced
+    const { record } = job
+    const isOwner = record.epoch === change.epoch && record.claimId === change.claimId
+    // S3: the same commit given again; its first reply was lost.
+    if (isOwner && record.revision === change.revision + 1) return committed
+    if (!isOwner || record.state !== 'CLAIMED' || record.revision !== change.revision) return fenced
+    if (record.flowId !== change.flowId) return fenced
+    const endsClaim = change.job !== undefined && change.job.state !== 'UNCLAIMED'
+    if (endsClaim && record.mail !== change.mailRead) return mailFirst
+    record.revision += 1
+    record.updatedAt = now
+    const refused = whatIsThereAlready(job, run, change)
+    if (refused !== undefined) {
+      trash(record, refused, now)
+      this.#unclaim(job)
+      return { kind: 'trashed', reason: refused } // S4
+    }
+    record.historySeq = change.historySeq
+    record.disorder = false
+    record.probation = false
+    for (const atom of change.atoms) run.atoms.set(atom.path, atom)
+    for (const scope of change.scopes) run.scopes.set(scope.path, scope)
+    for (const call of change.calls) run.calls.set(callKey(call), call)
+    for (const result of change.results) run.results.set(callKey(result), result.value)
+    for (const row of change.history) job.history.push(row)
+    if (change.mailTaken !== undefined) for (const key of change.mailTaken) job.mailbox.delete(key)
+    if (change.flow !== undefined) changeDetail(run.detail, change.flow, now)
+    if (change.job !== undefined) this.#endClaim(job, change.job, now)
+    if (!this.#hints.isEmpty && change.history.length > 0) {
+      this.#hints.give({ kind: 'history', jobId: record.id })
+    }
+    return committed
+  }
+
+  #endClaim(job: Job, change: JobChange, now: number): void {
+    const { record } = job
+    this.#unclaim(job) // The claim id stays, so that a lost reply can be read back (S3).
+    record.reason = null
+    switch (change.state) {
+      case 'COMPLETE':
+        record.state = 'COMPLETE'
+        record.endedAt = now
+        break
+      case 'TRASHED':
+        trash(record, change.reason, now)
+        break
+      case 'PARKED':
+        park(record, change.parkedFor, change.dueAt ?? null)
+        this.#queue(job)
+        break
+      case 'UNCLAIMED':
+        this.#makeClaimable(job)
+    }
+  }
+
+  #claim(job: Job, claimId: string, conductor: string, now: number): void {
+    job.record.state = 'CLAIMED'
+    job.record.claimId = claimId
+    job.record.conductor = conductor
+    job.record.updatedAt = now
+    const claimed = this.#claimed.get(conductor)
+    if (claimed === undefined) this.#claimed.set(conductor, new Set([job]))
+    else claimed.add(job)
+  }
+
+  #unclaim(job: Job): void {
+    const { conductor } = job.record
+    if (conductor === null) return
+    const claimed = this.#claimed.get(conductor)
+    claimed?.delete(job)
+    if (claimed?.size === 0) this.#claimed.delete(conductor)
+    job.record.conductor = null
+  }
+
+  #makeClaimable(job: Job): void {
+    const { record } = job
+    record.state = 'UNCLAIMED'
+    record.posting += 1
+    record.dueAt = null
+    record.parkedFor = null
+    this.#queue(job)
+  }
+
+  /** Puts a job where `claimJobs` or `promote` finds it. */
+  #queue(job: Job): void {
+    const { state, board, posting, dueAt } = job.record
+    if (state === 'UNCLAIMED') {
+      this.#board(board).claimable.push({ job, posting, dueAt: 0 })
+      this.#hints.give({ kind: 'claimable', board })
+    } else if (state === 'PARKED' && dueAt !== null) {
+      this.#board(board).parked.push({ job, posting, dueAt })
+    }
+  }
+
+  #board(name: string): Board {
+    let board = this.#boards.get(name)
+    if (board === undefined) {
+      board = {
+        claimable: new Heap((a, b) => compareJobs('claim', a.job.record, b.job.record) < 0),
+        parked: new Heap((a, b) => a.dueAt < b.dueAt),
+      }
+      this.#boards.set(name, board)
+    }
+    return board
+  }
+
+  #addRun(job: Job, detail: FlowDetail): void {
+    const run: Run = {
+      detail: { ...detail },
+      atoms: new Map(),
+      scopes: new Map(),
+      calls: new Map(),
+      results: new Map(),
+    }
+    job.runs.push(run)
+    this.#runs.set(detail.id, run)
+  }
+
+  #keep(hash: string, document: Json): void {
+    if (!this.#documents.has(hash)) this.#documents.set(hash, document)
+  }
+
+  #forget(job: Job): void {
+    const { id, board, key } = job.record
+    this.#jobs.delete(id)
+    if (key !== null) this.#keys.get(board)?.delete(key)
+    for (const run of job.runs) this.#runs.delete(run.detail.id)
+  }
+}
+
+function newJob(request: PostRequest, now: number): Job {
+  const dueAt = request.delayMs === undefined ? (request.dueAt ?? null) : now + request.delayMs
+  return {
+    record: {
+      id: request.id,
+      board: request.board,
+      key: request.key ?? null,
+      flow: request.document.flow,
+      state: dueAt === null ? request.state : 'PARKED',
+      posting: 1,
+      priority: request.priority ?? 0,
+      flowId: request.flowId,
+      epoch: 0,
+      claimId: null,
+      conductor: null,
+      revision: 0,
+      mail: 0,
+      historySeq: 0,
+      dueAt,
+      parkedFor: dueAt === null ? null : 'delay',
+      reason: null,
+      labels: request.labels ?? {},
+      traceparent: request.traceparent ?? null,
+      postedBy: request.postedBy ?? null,
+      scheduledFor: request.scheduledFor ?? null,
+      disorder: false,
+      probation: false,
+      probationDeaths: 0,
+      createdAt: now,
+      updatedAt: now,
+      endedAt: null,
+    },
+    contentHash: request.contentHash,
+    runs: [],
+    mailbox: new Map(),
+    history: [],
+  }
+}
+
+function newDetail(request: PostRequest, now: number): FlowDetail {
+  return {
+    id: request.flowId,
+    jobId: request.id,
+    parentId: null,
+    run: 1,
+    document: request.documentHash,
+    source: request.sourceHash,
+    format: request.document.format,
+    semantics: SEMANTICS,
+    input: request.input,
+    state: 'PENDING',
+    output: null,
+    failures: [],
+    reason: null,
+    createdAt: now,
+    startedAt: null,
+    endedAt: null,
+  }
+}
+
+function summary(job: Job): JobSummary {
+  const run = job.runs.at(-1)
+  if (run === undefined) throw new Error(`expected a run of job ${job.record.id}, got none`)
+  return { job: { ...job.record }, detail: { ...run.detail } }
+}
+
+/** The first job of a heap that `isWanted`; entries that are not `isValid` any more are dropped on the way. */
+function takeFirst(
+  heap: Heap<Waiting>,
+  isWanted: (entry: Waiting) => boolean,
+  isValid = isWanted,
+): Job | undefined {
+  for (let first = heap.peek(); first !== undefined; first = heap.peek()) {
+    const wanted = isWanted(first)
+    if (!wanted && isValid(first)) return undefined
+    heap.pop()
+    if (wanted) return first.job
+  }
+  return undefined
+}
+
+function isClaimable({ job, posting }: Waiting): boolean {
+  return job.record.state === 'UNCLAIMED' && job.record.posting === posting
+}
+
+function isParked({ job, posting, dueAt }: Waiting): boolean {
+  const { record } = job
+  return record.state === 'PARKED' && record.posting === posting && record.dueAt === dueAt
+}
+
+function claimOf(record: JobRecord, claimId: string, conductor: string): Claim {
+  const { id, posting, epoch } = record
+  return { jobId: id, posting, claimId, epoch, conductor, adopted: { ...record } }
+}
+
+/** Whether a claim is the present one of a job: its fence. */
+function holds(record: JobRecord, claim: Claim): boolean {
+  return (
+    record.state === 'CLAIMED' && record.epoch === claim.epoch && record.claimId === claim.claimId
+  )
+}
+
+function park(record: Mutable<JobRecord>, parkedFor: JobRecord['parkedFor'], dueAt: number | null) {
+  record.state = 'PARKED'
+  record.parkedFor = parkedFor
+  record.dueAt = dueAt
+}
+
+function trash(record: Mutable<JobRecord>, reason: string, now: number): void {
+  record.state = 'TRASHED'
+  record.reason = reason
+  record.endedAt = now
+}
+
+function endInDisorder(record: Mutable<JobRecord>): void {
+  record.disorder = true
+  if (record.probation) record.probationDeaths += 1
+  record.probation = false
+}
+
+/** A job that an operator releases, or that runs again, has no past. */
+function beginAnew(record: Mutable<JobRecord>): void {
+  record.reason = null
+  record.endedAt = null
+  record.disorder = false
+  record.probation = false
+  record.probationDeaths = 0
+  record.claimId = null
+}
+
+function canBeReleased(record: JobRecord): boolean {
+  if (record.state === 'TRASHED') return true
+  return record.state === 'PARKED' && (record.parkedFor === 'suspended' || record.disorder)
+}
+
+function takesMail(record: JobRecord, mail: Mail): boolean {
+  if (record.state === 'COMPLETE') return false
+  return record.state !== 'TRASHED' || mail.kind === 'resume' || mail.kind === 'resolve-revert'
+}
+
+/** Mail makes a parked job due; one that its poster delayed only if it is to be cancelled, else it would start too early. */
+function wakes(record: JobRecord, mail: Mail): boolean {
+  return record.parkedFor !== 'delay' || mail.kind === 'cancel'
+}
+
+function changeDetail(
+  detail: Mutable<FlowDetail>,
+  change: NonNullable<FlowCommit['flow']>,
+  now: number,
+): void {
+  detail.state = change.state
+  if (change.reason !== undefined) detail.reason = change.reason
+  if (change.output !== undefined) detail.output = change.output
+  if (change.failures !== undefined) detail.failures = change.failures
+  if (change.started === true) detail.startedAt ??= now
+  if (change.ended === true) detail.endedAt ??= now
+}
+
+/** What a database would refuse as a duplicate key: answers and history are written once. */
+function whatIsThereAlready(job: Job, run: Run, change: FlowCommit): string | undefined {
+  const first = change.history[0]
+  if (first !== undefined && first.seq <= job.record.historySeq) {
+    return `history: the number ${first.seq} is there already`
+  }
+  for (const call of change.calls) {
+    if (run.calls.has(callKey(call))) return `calls: ${callKey(call)} is there already`
+  }
+  for (const result of change.results) {
+    if (run.results.has(callKey(result))) return `results: ${callKey(result)} is there already`
+  }
+  return undefined
+}
+
+function callKey(ref: ResultRef): string {
+  return `${ref.atom} ${ref.direction} ${ref.call}`
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+type Sorted = Pick<JobRecord, 'priority' | 'createdAt' | 'id'>
+
+function compareJobs(order: NonNullable<JobFilter['order']>, a: Sorted, b: Sorted): number {
+  const oldest = a.createdAt - b.createdAt || compareText(a.id, b.id)
+  switch (order) {
+    case 'newest':
+      return -oldest
+    case 'oldest':
+      return oldest
+    case 'claim':
+      return b.priority - a.priority || oldest
+  }
+}
+
+function matches(job: Job, filter: JobFilter): boolean {
+  const { record } = job
+  const detail = job.runs.at(-1)?.detail
+  if (filter.board !== undefined && record.board !== filter.board) return false
+  if (filter.ids !== undefined && !filter.ids.includes(record.id)) return false
+  if (filter.key !== undefined && record.key !== filter.key) return false
+  if (filter.states !== undefined && !filter.states.includes(record.state)) return false
+  if (filter.flowStates !== undefined) {
+    if (detail === undefined || !filter.flowStates.includes(detail.state)) return false
+  }
+  if (filter.flow !== undefined && record.flow !== filter.flow) return false
+  if (filter.conductor !== undefined && record.conductor !== filter.conductor) return false
+  if (filter.createdBefore !== undefined && record.createdAt >= filter.createdBefore) return false
+  if (filter.createdAfter !== undefined && record.createdAt <= filter.createdAfter) return false
+  for (const [name, value] of Object.entries(filter.labels ?? {})) {
+    if (!Object.hasOwn(record.labels, name) || record.labels[name] !== value) return false
+  }
+  for (const [name, value] of Object.entries(filter.input ?? {})) {
+    const input = detail?.input
+    if (input === undefined || !Object.hasOwn(input, name)) return false
+    if (canonicalJson(input[name] ?? null) !== canonicalJson(value)) return false
+  }
+  return true
+}
