@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { TestContext } from 'node:test'
+import type { CleanUp } from './clean-up.ts'
 import { eventually } from './eventually.ts'
 
 /** What {@link leakCheck} forgives. */
@@ -12,7 +12,7 @@ export interface LeakCheckOptions {
  * Fails the test if it leaves a timer, socket, server, child process or worker thread open that was not there when
  * this was called. Call it first: what else the test registers for its end then runs before the check.
  */
-export function leakCheck(t: Pick<TestContext, 'after'>, options: LeakCheckOptions = {}): void {
+export function leakCheck(t: CleanUp, options: LeakCheckOptions = {}): void {
   const before = openResources()
   // Hooks run in the order of their registration; registering this one from a hook puts it last.
   t.after(() => t.after(() => expectNoMore(before, options.withinMs ?? 2_000)))

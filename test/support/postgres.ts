@@ -7,7 +7,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { after } from 'node:test'
-import type { TestContext } from 'node:test'
+import type { CleanUp } from './clean-up.ts'
 import { Client } from 'pg'
 import { postgresServer, startPostgres } from './postgres-server.ts'
 import type { RunningServer } from './test-server.ts'
@@ -47,7 +47,7 @@ export async function postgres(): Promise<PostgresAvailability> {
  * The URL of a new, empty database of this test alone; it is dropped after the test.
  * @throws Error where there is no server: ask `postgres()` first.
  */
-export async function freshDatabase(t: Pick<TestContext, 'after'>): Promise<string> {
+export async function freshDatabase(t: CleanUp): Promise<string> {
   const server = await postgres()
   if ('missing' in server) throw new Error(server.missing)
   await drop([...finished])

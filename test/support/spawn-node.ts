@@ -6,7 +6,7 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import type { TestContext } from 'node:test'
+import type { CleanUp } from './clean-up.ts'
 import { eventually } from './eventually.ts'
 
 /** How a process ended: by its own exit, or by a signal. */
@@ -38,7 +38,7 @@ export interface NodeProcess {
  * It is killed after the test if it still runs.
  */
 export function spawnNode(
-  t: Pick<TestContext, 'after'>,
+  t: CleanUp,
   file: string,
   args: readonly string[] = [],
   env: Readonly<Record<string, string | undefined>> = {},
