@@ -1,0 +1,355 @@
+/**
+ * What the engines of this process share: calls wait in a line, run here or in a thread, are answered.
+ *
+ * Invariants
+ * I1  `dispatch` and `abort` never answer before they return: what they cause is done in a microtask.
+ * I2  The event loop turns at least every 10 ms, however many calls there are that end at once: I/O and timers stay alive.
+ * I3  A call that runs and was forgotten is not started a second time beside itself: when it is dispatched again, its
+ *     answer goes to whoever dispatched it. One that was aborted as it was forgotten starts again when it has ended.
+ * I4  After `stop()` nothing is answered, and no timer or thread of this engine is left. A body that ignores its signal
+ *     cannot be ended; it is only not listened to.
+ */
+import type { CallAnswer, CallKey, CallListener, CallRequest } from '../src/protocol/call.ts'
+import type { Json } from '../src/base/json.ts'
+import { idempotencyKey } from '../src/worker/call-context.ts'
+import { runCall, type CallEnvironment, type RunningCall } from '../src/worker/run-call.ts'
+import type { Waiting, WaitingLine } from './waiting-lines.ts'
+
+/** How long calls may go on before the event loop gets its turn. */
+const TURN_MS = 10
+/** What aborted bodies get to clean up when the engine stops. */
+const LINGER_MS = 500
+const DEFAULT_GRACE_MS = 10_000
+
+/** Runs the calls of tasks that compute, away from this thread. */
+export interface CallThreads {
+  /** Whether this call runs in a thread. */
+  takes(request: CallRequest): boolean
+  run(request: CallRequest, listener: CallListener): RunningCall
+  stop(): Promise<void>
+}
+
+export interface InProcessOptions {
+  readonly environment: CallEnvironment
+  readonly threads: CallThreads
+  /** The line of calls that run in this thread. */
+  readonly here: WaitingLine<Flight>
+  /** The line of calls that run in other threads; may be the same. */
+  readonly there: WaitingLine<Flight>
+}
+
+/** A call from its dispatch to its end. */
+export class Flight implements Waiting, CallListener {
+  request: CallRequest
+  /** Whom it answers; nobody once it was forgotten. */
+  listener: CallListener | undefined
+  readonly line: WaitingLine<Flight>
+  readonly inThread: boolean
+  /** It must not be started any more. */
+  withdrawn = false
+  started = false
+  running: RunningCall | undefined
+  /** Why it was asked to end, if it was. */
+  abortReason: string | undefined
+  /** The same call, dispatched again while this one, aborted and forgotten, was still ending. */
+  successor: Flight | undefined
+  readonly #calls: InProcessCalls
+
+  constructor(
+    calls: InProcessCalls,
+    request: CallRequest,
+    listener: CallListener,
+    place: { readonly line: WaitingLine<Flight>; readonly inThread: boolean },
+  ) {
+    this.#calls = calls
+    this.request = request
+    this.listener = listener
+    this.line = place.line
+    this.inThread = place.inThread
+  }
+
+  answer(_request: CallRequest, answer: CallAnswer): void {
+    this.#calls.ended(this, answer)
+  }
+
+  progress(_request: CallRequest, progress: number, details: Json | undefined): void {
+    this.listener?.progress?.(this.request, progress, details)
+  }
+}
+
+/** The calls of one engine, from dispatch to answer. */
+export class InProcessCalls {
+  readonly #options: InProcessOptions
+  readonly #lines: readonly WaitingLine<Flight>[]
+  #state: 'new' | 'started' | 'stopping' | 'stopped' = 'new'
+  #stopping: Promise<void> | undefined
+  /** Calls that wait or run, by flow and atom: an atom has one call at a time. */
+  readonly #flights = new Map<string, Map<string, Flight>>()
+  /** Calls that run and were forgotten, by their whole key. */
+  readonly #forgotten = new Map<string, Flight>()
+  readonly #running = new Set<Flight>()
+  #whenIdle: (() => void) | undefined
+  /** Answers that wait for the pump (I1). */
+  #settled: { readonly flight: Flight; readonly answer: CallAnswer }[] = []
+  #pumping = false
+  #pumpQueued = false
+  #turnOpen = false
+  #turnEndsAt = 0
+
+  constructor(options: InProcessOptions) {
+    this.#options = options
+    this.#lines = [...new Set([options.here, options.there])]
+  }
+
+  /** Calls that were dispatched and not answered yet. */
+  get size(): number {
+    let size = 0
+    for (const flights of this.#flights.values()) size += flights.size
+    return size
+  }
+
+  /** Starts what was dispatched before, too. A stopped engine can be started again. */
+  async start(): Promise<void> {
+    if (this.#state === 'stopping') await this.#stopping
+    this.#stopping = undefined
+    this.#state = 'started'
+    this.#queuePump()
+  }
+
+  /** Takes no more calls, drops those that wait, gives the running ones `graceMs`, aborts them, ends the threads. */
+  stop(options: { readonly graceMs?: number | undefined } = {}): Promise<void> {
+    this.#stopping ??= this.#stop(options.graceMs ?? DEFAULT_GRACE_MS)
+    return this.#stopping
+  }
+
+  dispatch(request: CallRequest, listener: CallListener): void {
+    if (this.#state === 'stopping' || this.#state === 'stopped') return
+    const { here, there, threads } = this.#options
+    const inThread = threads.takes(request)
+    const line = inThread ? there : here
+    const flight = new Flight(this, request, listener, { line, inThread })
+    if (this.#forgotten.size > 0 && this.#rejoin(flight)) return
+    this.#enter(flight)
+    line.push(flight)
+    this.#queuePump()
+  }
+
+  abort(key: CallKey, reason: string): void {
+    const flight = this.#flights.get(key.flowId)?.get(key.atom)
+    if (flight === undefined || flight.abortReason !== undefined) return
+    if (flight.request.call !== key.call || flight.request.direction !== key.direction) return
+    flight.abortReason = reason
+    if (flight.started) {
+      flight.running?.abort(reason)
+      return
+    }
+    flight.withdrawn = true
+    const failure = { code: 'Cancelled', message: `${reason}; it had not started` }
+    this.#settled.push({
+      flight,
+      answer: { kind: 'failed', failure, outcome: 'failure', startedAt: this.#now() },
+    })
+    this.#queuePump()
+  }
+
+  forget(flowId: string, options: { readonly abort?: boolean | undefined } = {}): void {
+    const flights = this.#flights.get(flowId)
+    if (flights === undefined) return
+    this.#flights.delete(flowId)
+    for (const flight of flights.values()) {
+      flight.listener = undefined
+      flight.withdrawn = true
+      if (!flight.started) continue
+      this.#forgotten.set(idempotencyKey(flight.request), flight)
+      if (options.abort === true) {
+        flight.abortReason ??= 'the flow has another owner'
+        flight.running?.abort(flight.abortReason)
+      }
+    }
+  }
+
+  /** A call that was started is over. */
+  ended(flight: Flight, answer: CallAnswer): void {
+    if (!this.#running.delete(flight)) return
+    flight.line.done(flight)
+    this.#answer(flight, answer)
+    if (this.#running.size === 0) this.#whenIdle?.()
+    this.#queuePump()
+  }
+
+  async #stop(graceMs: number): Promise<void> {
+    this.#state = 'stopping'
+    for (const line of this.#lines) line.clear()
+    await this.#idle(graceMs)
+    this.#state = 'stopped'
+    this.#settled = []
+    this.#flights.clear()
+    this.#forgotten.clear()
+    for (const flight of this.#running) {
+      flight.listener = undefined
+      flight.successor = undefined
+      flight.running?.abort('the engine stops')
+    }
+    await this.#idle(LINGER_MS)
+    for (const flight of this.#running) {
+      flight.running?.drop()
+      flight.line.done(flight)
+    }
+    this.#running.clear()
+    await this.#options.threads.stop()
+  }
+
+  /** Until nothing runs, at most `ms`. */
+  #idle(ms: number): Promise<void> {
+    if (this.#running.size === 0 || ms <= 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer)
+        this.#whenIdle = undefined
+        resolve()
+      }
+      const timer = setTimeout(done, ms)
+      this.#whenIdle = done
+    })
+  }
+
+  #enter(flight: Flight): void {
+    const { flowId, atom } = flight.request
+    const flights = this.#flights.get(flowId)
+    if (flights === undefined) {
+      this.#flights.set(flowId, new Map([[atom, flight]]))
+    } else if (!flights.has(atom)) {
+      flights.set(atom, flight)
+    } else {
+      throw new Error(`${atom} of flow ${flowId} was dispatched while a call of it is under way`)
+    }
+  }
+
+  /** I3. Whether a body of this very call still runs. */
+  #rejoin(flight: Flight): boolean {
+    const key = idempotencyKey(flight.request)
+    const earlier = this.#forgotten.get(key)
+    if (earlier === undefined) return false
+    if (earlier.abortReason !== undefined) {
+      this.#enter(flight)
+      earlier.successor = flight
+      return true
+    }
+    this.#forgotten.delete(key)
+    earlier.listener = flight.listener
+    earlier.request = flight.request
+    this.#enter(earlier)
+    return true
+  }
+
+  #queuePump(): void {
+    if (this.#pumping || this.#pumpQueued || this.#state === 'new') return
+    this.#pumpQueued = true
+    queueMicrotask(() => {
+      this.#pumpQueued = false
+      this.#pump()
+    })
+  }
+
+  #pump(): void {
+    if (this.#pumping) return
+    this.#pumping = true
+    try {
+      this.#answerSettled()
+      for (let flight = this.#next(); flight !== undefined; flight = this.#next()) {
+        this.#begin(flight)
+        this.#answerSettled()
+      }
+    } finally {
+      this.#pumping = false
+    }
+  }
+
+  #next(): Flight | undefined {
+    if (this.#state !== 'started' || !this.#hasTime()) return undefined
+    for (const line of this.#lines) {
+      const flight = line.take()
+      if (flight !== undefined) return flight
+    }
+    return undefined
+  }
+
+  /** I2. A turn is what happens between two rounds of the event loop. */
+  #hasTime(): boolean {
+    if (this.#turnOpen) return performance.now() < this.#turnEndsAt
+    this.#turnOpen = true
+    this.#turnEndsAt = performance.now() + TURN_MS
+    setImmediate(() => {
+      this.#turnOpen = false
+      this.#pump()
+    })
+    return true
+  }
+
+  #begin(flight: Flight): void {
+    const { request } = flight
+    flight.started = true
+    this.#running.add(flight)
+    if (request.again && request.repeat === 'never') {
+      this.ended(flight, unknownOutcome(this.#now()))
+      return
+    }
+    const { environment, threads } = this.#options
+    flight.running = flight.inThread
+      ? threads.run(request, flight)
+      : runCall(request, environment, flight)
+    // Its own body may have caused an abort before there was anything to abort.
+    if (flight.abortReason !== undefined) flight.running.abort(flight.abortReason)
+  }
+
+  #answerSettled(): void {
+    while (this.#settled.length > 0) {
+      const settled = this.#settled
+      this.#settled = []
+      for (const { flight, answer } of settled) this.#answer(flight, answer)
+    }
+  }
+
+  #answer(flight: Flight, answer: CallAnswer): void {
+    const { request, listener } = flight
+    if (listener === undefined) {
+      this.#passOn(flight, answer)
+      return
+    }
+    const flights = this.#flights.get(request.flowId)
+    if (flights !== undefined) {
+      flights.delete(request.atom)
+      if (flights.size === 0) this.#flights.delete(request.flowId)
+    }
+    listener.answer(request, answer)
+  }
+
+  /** A forgotten call is over: whoever dispatched it again meanwhile gets its result, or starts it again (I3). */
+  #passOn(flight: Flight, answer: CallAnswer): void {
+    const key = idempotencyKey(flight.request)
+    if (this.#forgotten.get(key) === flight) this.#forgotten.delete(key)
+    const { successor } = flight
+    if (successor === undefined || successor.withdrawn) return
+    if (answer.kind === 'succeeded') this.#settled.push({ flight: successor, answer })
+    else successor.line.push(successor)
+  }
+
+  #now(): number {
+    return this.#options.environment.clock.now()
+  }
+}
+
+/** A call that must never run twice, and that an earlier owner dispatched. */
+function unknownOutcome(startedAt: number): CallAnswer {
+  return {
+    kind: 'failed',
+    failure: {
+      code: 'UnknownOutcome',
+      message:
+        'the process that ran it is gone, so nobody knows whether it succeeded; it is not run again, because its task says repeat: never',
+      retryable: false,
+    },
+    outcome: 'unknown',
+    startedAt,
+  }
+}
