@@ -1,0 +1,150 @@
+/**
+ * An exhaustive search over all interleavings of a few processes, breadth first, so that the first bad state it meets has
+ * the shortest trace.
+ *
+ * 1. A state is plain JSON; two states are the same if their JSON is. Nothing else is remembered.
+ * 2. Steps never change the state that they start from (checked).
+ * 3. Too many states is an error, never a verdict.
+ */
+
+/** One thing that one process can do now, and the state after it. */
+export interface Step<State> {
+  readonly label: string
+  readonly next: State
+}
+
+/** A rule of the protocol, small enough to look at every state. */
+export interface Model<State> {
+  readonly initial: State
+  /** Everything that can happen next. */
+  readonly steps: (state: State) => Iterable<Step<State>>
+  /** A sentence that says what is wrong with this state, or null. */
+  readonly broken: (state: State) => string | null
+  /** What must stay reachable from every state: whatever happened, there is a way to a good end. */
+  readonly goal?: (state: State) => boolean
+  /** @default 300_000 */
+  readonly maxStates?: number
+}
+
+/** `steps` holds every label that was met, so that a test can tell a rule that holds from one that was never tried. */
+export type Verdict<State> =
+  | { readonly holds: true; readonly states: number; readonly steps: ReadonlySet<string> }
+  | {
+      readonly holds: false
+      readonly states: number
+      readonly problem: string
+      /** The labels of the steps from the initial state to the bad one; no other way there is shorter. */
+      readonly trace: readonly string[]
+      readonly last: State
+    }
+
+/** What `explore` says of a state from which the goal cannot be reached any more. */
+export const STUCK = 'stuck: no way leads from here to the goal'
+
+const MAX_STATES = 300_000
+
+/**
+ * Looks at every state that can be reached. Holds if none is broken and the goal, if there is one, can be reached from each.
+ * Throws when there are more than `maxStates` states, or when a step changes the state that it starts from.
+ */
+export function explore<State>(model: Model<State>): Verdict<State> {
+  const maxStates = model.maxStates ?? MAX_STATES
+  const initialKey = JSON.stringify(model.initial)
+  const found: Found<State>[] = [{ state: model.initial, key: initialKey, from: -1, label: '' }]
+  const indexOf = new Map([[initialKey, 0]])
+  const arrows: [from: number, to: number][] = []
+  const labels = new Set<string>()
+
+  for (const [index, at] of found.entries()) {
+    const problem = model.broken(at.state)
+    if (problem !== null) return badState(found, index, problem)
+    for (const { label, next } of model.steps(at.state)) {
+      labels.add(label)
+      const key = JSON.stringify(next)
+      let to = indexOf.get(key)
+      if (to === undefined) {
+        to = found.length
+        if (to >= maxStates)
+          throw new Error(`more than ${maxStates} states: make the model smaller`)
+        indexOf.set(key, to)
+        found.push({ state: next, key, from: index, label })
+      }
+      arrows.push([index, to])
+    }
+    if (JSON.stringify(at.state) !== at.key) {
+      throw new Error(`a step changed the state that it started from: ${at.key}`)
+    }
+  }
+
+  const stuck = model.goal ? firstWithoutWay(found, arrows, model.goal) : -1
+  if (stuck >= 0) return badState(found, stuck, STUCK)
+  return { holds: true, states: found.length, steps: labels }
+}
+
+/** A step: a copy of `state` with `change` made to it. */
+export function step<State>(
+  label: string,
+  state: State,
+  change: (draft: State) => void,
+): Step<State> {
+  const next = copy(state)
+  change(next)
+  return { label, next }
+}
+
+/** A trace as people read it: one numbered step a line, then what is wrong and where it ended. */
+export function tell<State>(verdict: Verdict<State>): string {
+  if (verdict.holds) return `holds in ${verdict.states} states`
+  const lines = verdict.trace.map((label, index) => `${String(index + 1).padStart(3)}. ${label}`)
+  return [...lines, `  => ${verdict.problem}`, `     ${JSON.stringify(verdict.last)}`].join('\n')
+}
+
+interface Found<State> {
+  readonly state: State
+  readonly key: string
+  readonly from: number
+  readonly label: string
+}
+
+function badState<State>(
+  found: readonly Found<State>[],
+  index: number,
+  problem: string,
+): Verdict<State> {
+  const trace: string[] = []
+  const last = found[index]
+  if (!last) throw new RangeError(`no state ${index}`)
+  for (let at: Found<State> | undefined = last; at && at.from >= 0; at = found[at.from]) {
+    trace.unshift(at.label)
+  }
+  return { holds: false, states: found.length, problem, trace, last: last.state }
+}
+
+/** The first state found from which no way leads to a state that satisfies `goal`, or -1. */
+function firstWithoutWay<State>(
+  found: readonly Found<State>[],
+  arrows: readonly (readonly [from: number, to: number])[],
+  goal: (state: State) => boolean,
+): number {
+  const sources: number[][] = found.map(() => [])
+  for (const [from, to] of arrows) sources[to]?.push(from)
+  const hasWay = found.map(({ state }) => goal(state))
+  const open = [...hasWay.keys()].filter((index) => hasWay[index])
+  for (let to = open.pop(); to !== undefined; to = open.pop()) {
+    for (const from of sources[to] ?? []) {
+      if (hasWay[from]) continue
+      hasWay[from] = true
+      open.push(from)
+    }
+  }
+  return hasWay.indexOf(false)
+}
+
+/** A deep copy of plain JSON; several times faster than `structuredClone`. */
+function copy<Value>(value: Value): Value {
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) return value.map(copy) as Value
+  const twin = { ...value }
+  for (const name in twin) twin[name] = copy(twin[name])
+  return twin
+}
