@@ -1,0 +1,831 @@
+/**
+ * Drives one claimed flow: events in, through the machine, into a commit; then the commands are carried out.
+ *
+ * Owns: the run in memory, the values that it needs, its timers, and what is not committed yet.
+ *
+ * Invariants
+ * D1  Durable before visible: a call is dispatched, a timer set, an event told only after the commit that intended it.
+ * D2  Expressions are evaluated, and arguments bound, before the commit: an error in them is part of it.
+ * D3  Values are loaded when they are asked for, once; while they are, no event is taken and nothing is committed.
+ * D4  A flow that was fenced, or dropped by its owner, does nothing any more: no commit, no call, no event.
+ * D5  A commit that ends or parks the flow carries the mail count that was read; if more came it is read first.
+ */
+import type { Clock } from '../src/base/clock.ts'
+import { toFailure } from '../src/base/failure.ts'
+import type { Failure } from '../src/base/failure.ts'
+import type { Json, JsonObject } from '../src/base/json.ts'
+import type { Logger } from '../src/base/logger.ts'
+import type { Plan } from '../src/flow/compile.ts'
+import { advance, type Step } from '../src/machine/advance.ts'
+import type {
+  CallRef,
+  Command,
+  MachineEvent,
+  StrategyAnswer,
+  Transition,
+} from '../src/machine/events.ts'
+import type { CallRecord, HistoryRecord, ResultRecord } from '../src/machine/records.ts'
+import { restoreRun } from '../src/machine/resume.ts'
+import { takeChanges, type AtomRun, type Run } from '../src/machine/run.ts'
+import { isFinal, type FlowState } from '../src/machine/states.ts'
+import type {
+  AtomFailure,
+  Claim,
+  CommitOutcome,
+  FlowCommit,
+  JobChange,
+  LoadedFlow,
+  ParkReason,
+  Store,
+  StoredMail,
+} from '../persistence/store.ts'
+import type { Committer, Committing } from './committer.ts'
+import type { CallAnswer, CallListener, CallRequest, Engine } from './engine.ts'
+import { Values, ValuesMissing } from './values.ts'
+
+/** A transition as listeners see it, in the order of the machine. */
+export interface FlowEvent {
+  readonly seq: number
+  readonly kind: 'flow' | 'task' | 'retry'
+  /** Path of the atom; of a flow, its name. */
+  readonly name: string
+  readonly from: string
+  readonly state: string
+  readonly attempt?: number | undefined
+  readonly result?: Json | undefined
+  readonly failure?: Failure | undefined
+  /** Epoch ms. */
+  readonly at: number
+}
+
+/** How driving a flow came to an end. */
+export type DriveEnd =
+  /** The final state is committed; the job is COMPLETE (FAILURE: TRASHED). */
+  | {
+      readonly kind: 'ended'
+      readonly state: 'SUCCESS' | 'REVERTED' | 'FAILURE'
+      readonly output: Json
+      readonly failures: readonly AtomFailure[]
+      readonly reason: string | null
+    }
+  | { readonly kind: 'parked'; readonly parkedFor: ParkReason; readonly dueAt: number | null }
+  /** Handed over: UNCLAIMED again. */
+  | { readonly kind: 'released' }
+  | { readonly kind: 'fenced' }
+  | { readonly kind: 'trashed'; readonly reason: string }
+  /** Dropped by its owner, without a word to the store. */
+  | { readonly kind: 'dropped' }
+
+export interface DriveOptions {
+  readonly plan: Plan
+  readonly loaded: LoadedFlow
+  readonly claim: Claim
+  readonly store: Pick<Store, 'results' | 'mailOf'>
+  readonly committer: Committer
+  readonly engine: Engine
+  /** The database's clock, as near as this process knows it. */
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Told of every transition once it is committed. */
+  readonly onEvent?: ((event: FlowEvent) => void) | undefined
+  readonly onProgress?:
+    ((atom: string, progress: number, details: Json | undefined) => void) | undefined
+  /** Called once, when driving has ended. */
+  readonly onEnd: (end: DriveEnd) => void
+  /** A flow that only waits, for longer than this, is parked. Infinity: never. */
+  readonly parkAfterMs: number
+}
+
+type PreparedCall = { readonly kind: 'dispatch'; readonly request: CallRequest }
+type Prepared = Exclude<Command, { kind: 'evaluate' } | { kind: 'call' }> | PreparedCall
+
+/** Why a failed flow's job is in the trash. */
+const REVERT_FAILED =
+  'a revert failed: see `zagflow jobs show`, then `zagflow jobs revert JOB ATOM --again` or `--skip`'
+
+export class FlowDriver implements Committing, CallListener {
+  readonly jobId: string
+  readonly flowId: string
+  readonly #options: DriveOptions
+  readonly #run: Run
+  readonly #values: Values
+  readonly #listener = this
+  readonly #events: MachineEvent[] = []
+  readonly #timers = new Map<string, () => void>()
+  #prepared: Prepared[] = []
+  #told: FlowEvent[] = []
+  #history: HistoryRecord[] = []
+  #calls: CallRecord[] = []
+  #results: ResultRecord[] = []
+  #mailTaken: string[] = []
+  #mailKeys = new Set<string>()
+  #mailRead: number
+  #revision: number
+  #seq: number
+  #flowChanged = false
+  #finished: FlowState | null = null
+  #job: JobChange | null = null
+  #output: Json = null
+  #failures: readonly AtomFailure[] = []
+  #failuresByAtom: { readonly [atom: string]: Failure } | null = null
+  #inflight: { commit: FlowCommit; prepared: Prepared[]; told: FlowEvent[] } | null = null
+  #loading = false
+  #pumping = false
+  #releasing = false
+  #ended = false
+
+  constructor(options: DriveOptions) {
+    const { loaded, plan } = options
+    this.#options = options
+    this.jobId = loaded.job.id
+    this.flowId = loaded.detail.id
+    this.#run = restoreRun(plan, {
+      state: loaded.detail.state,
+      reason: loaded.detail.reason,
+      atoms: loaded.atoms,
+      scopes: loaded.scopes,
+    })
+    this.#revision = loaded.job.revision
+    this.#seq = loaded.job.historySeq
+    this.#mailRead = 0
+    this.#values = new Values({
+      run: this.#run,
+      input: loaded.detail.input,
+      job: jobVariable(loaded),
+      load: (refs) => options.store.results(this.flowId, refs),
+    })
+  }
+
+  /** The flow's state now, committed or not. */
+  get state(): FlowState {
+    return this.#run.state
+  }
+
+  /** Whether nothing is running: it waits for a time or has nothing to do. */
+  get isIdle(): boolean {
+    return this.#run.inflight === 0
+  }
+
+  /** Lets the flow go on, with the mail that was waiting for it. */
+  begin(mail: { readonly count: number; readonly mail: readonly StoredMail[] }): void {
+    const { state } = this.#run
+    const wakes = mail.mail.some((piece) => piece.kind === 'resume' || piece.kind === 'cancel')
+    if (isFinal(state) && !mail.mail.some((piece) => piece.kind === 'resolve-revert')) {
+      // It had ended, but its end was not taken off the board.
+      this.#finished = state
+    } else if (state === 'SUSPENDED' && !wakes) {
+      this.#finished = 'SUSPENDED'
+    } else if (
+      !isFinal(state) &&
+      !(state === 'SUSPENDED' && mail.mail.some((p) => p.kind === 'cancel'))
+    ) {
+      this.#events.push({ kind: 'begin' })
+    }
+    this.receive(mail)
+    this.#pump()
+  }
+
+  /** Takes mail; what was taken before is passed over. */
+  receive(mail: { readonly count: number; readonly mail: readonly StoredMail[] }): void {
+    if (this.#ended) return
+    this.#mailRead = Math.max(this.#mailRead, mail.count)
+    for (const piece of mail.mail) {
+      if (this.#mailKeys.has(piece.key)) continue
+      this.#mailKeys.add(piece.key)
+      this.#mailTaken.push(piece.key)
+      const event = eventOf(piece)
+      if (event !== null) this.#events.push(event)
+    }
+    this.#pump()
+  }
+
+  /** Hands the flow over: nothing new starts; when nothing runs any more (or `abandon` is called) it is released. */
+  release(): void {
+    if (this.#ended || this.#releasing) return
+    this.#releasing = true
+    this.#run.holding = true
+    this.#pump()
+  }
+
+  /** Ends a release that takes too long: what still runs is aborted and will run again under the same key. */
+  abandon(): void {
+    if (this.#ended) return
+    this.#releasing = true
+    this.#run.holding = true
+    this.#options.engine.forget(this.flowId, { abort: true })
+    this.#run.inflight = 0
+    this.#pump()
+  }
+
+  /** Stops at once, without a word to the store: the claim is lost. */
+  drop(): void {
+    if (this.#ended) return
+    this.#options.engine.forget(this.flowId, { abort: true })
+    this.#end({ kind: 'dropped' })
+  }
+
+  // CallListener
+
+  answer(request: CallRequest, answer: CallAnswer): void {
+    if (this.#ended) return
+    const call: CallRef = { atom: request.atom, direction: request.direction, call: request.call }
+    const now = this.#options.clock.now()
+    const atom = this.#run.atoms.get(request.atom)
+    if (atom === undefined) return
+    let event: MachineEvent
+    let outcome: CallRecord['outcome']
+    let failure: Failure | null = null
+    if (answer.kind === 'failed') {
+      outcome = answer.outcome
+      failure = answer.failure
+      event = { kind: 'failed', call, failure, outcome }
+    } else {
+      const why = this.#whyUnusable(atom, request, answer.result)
+      if (why === null) {
+        outcome = 'success'
+        const decision = request.direction === 'decide' ? strategyAnswer(answer.result) : undefined
+        event = { kind: 'succeeded', call, decision }
+      } else {
+        outcome = 'failure'
+        failure = why
+        event = { kind: 'failed', call, failure, outcome }
+      }
+    }
+    if (!isAwaited(this.#run, atom, call)) return
+    this.#calls.push({
+      ...call,
+      attempt: request.attempt,
+      outcome,
+      startedAt: answer.startedAt,
+      endedAt: now,
+      failure,
+    })
+    if (outcome === 'success' && answer.kind === 'succeeded' && request.direction !== 'decide') {
+      if (answer.result !== null) this.#results.push({ ...call, value: answer.result })
+      if (request.direction === 'execute') this.#values.keep(request.atom, answer.result)
+    }
+    this.#events.push(event)
+    this.#pump()
+  }
+
+  progress(request: CallRequest, progress: number, details: Json | undefined): void {
+    if (!this.#ended) this.#options.onProgress?.(request.atom, progress, details)
+  }
+
+  #whyUnusable(atom: AtomRun, request: CallRequest, result: Json): Failure | null {
+    if (request.direction !== 'execute' || atom.plan.kind !== 'task') return null
+    try {
+      const why = this.#values.whyIncomplete(atom.plan, result)
+      return why === null ? null : { code: 'InvalidResult', message: why, retryable: false }
+    } catch (error) {
+      return { ...toFailure(error), code: 'InvalidResult', retryable: false }
+    }
+  }
+
+  // The machine
+
+  /** Feeds what has come in to the machine, until there is nothing left; then asks for a commit. */
+  #pump(): void {
+    if (this.#pumping || this.#loading || this.#ended) return
+    this.#pumping = true
+    try {
+      for (let at = 0; at < this.#events.length; at++) {
+        const event = this.#events[at] as MachineEvent
+        if (!this.#feed(event)) {
+          // D3: the rest waits until the values are there.
+          this.#events.splice(0, at + 1)
+          return
+        }
+      }
+      this.#events.length = 0
+    } catch (error) {
+      this.#events.length = 0
+      this.#trash(error)
+      return
+    } finally {
+      this.#pumping = false
+    }
+    if (this.#isDirty()) this.#options.committer.enqueue(this)
+  }
+
+  /** False: values are being loaded, and the commands of this event go on when they are there. */
+  #feed(event: MachineEvent): boolean {
+    const step = advance(this.#run, event, this.#options.clock.now())
+    this.#record(step)
+    return this.#prepare(step.commands, 0)
+  }
+
+  #record(step: Step): void {
+    if (step.transitions.length > 0) this.#failuresByAtom = null
+    const at = this.#options.clock.now()
+    for (const transition of step.transitions) {
+      const seq = ++this.#seq
+      if (transition.kind === 'flow') this.#flowChanged = true
+      else if (transition.kind === 'retry' && transition.value !== undefined) {
+        this.#values.keep(transition.name, transition.value)
+      }
+      this.#history.push({
+        seq,
+        at,
+        kind: transition.kind,
+        name: transition.name,
+        from: transition.from,
+        state: transition.state,
+        attempt: transition.attempt,
+        call: transition.call,
+        failure: transition.failure,
+      })
+      if (this.#options.onEvent !== undefined) this.#told.push(this.#eventOf(transition, seq, at))
+    }
+  }
+
+  #eventOf(transition: Transition, seq: number, at: number): FlowEvent {
+    const { kind, name, from, state, attempt, failure } = transition
+    const result =
+      kind === 'task' && state === 'SUCCESS' ? this.#values.kept(name) : transition.value
+    return {
+      seq,
+      kind,
+      name,
+      from,
+      state,
+      ...(attempt === null ? {} : { attempt }),
+      ...(result === undefined ? {} : { result }),
+      ...(failure === null ? {} : { failure }),
+      at,
+    }
+  }
+
+  /** Binds and evaluates (D2). Commands from `from` on; false: values are missing and being loaded (D3). */
+  #prepare(commands: readonly Command[], from: number): boolean {
+    for (let at = from; at < commands.length; at++) {
+      const command = commands[at] as Command
+      try {
+        this.#prepareOne(command)
+      } catch (error) {
+        if (!(error instanceof ValuesMissing)) throw error
+        this.#load(error, commands, at)
+        return false
+      }
+    }
+    return true
+  }
+
+  #prepareOne(command: Command): void {
+    switch (command.kind) {
+      case 'evaluate': {
+        const answer = this.#values.evaluate(command.purpose)
+        if (command.purpose.kind === 'output' && answer.failure === undefined) {
+          this.#output = this.#values.output
+        }
+        this.#events.push({ kind: 'evaluated', id: command.id, ...answer })
+        return
+      }
+      case 'call':
+        this.#prepareCall(command)
+        return
+      case 'finish':
+        this.#finished = command.state
+        return
+      case 'abort':
+      case 'wait':
+        this.#prepared.push(command)
+        return
+    }
+  }
+
+  #prepareCall(command: Extract<Command, { kind: 'call' }>): void {
+    const { atom, direction, call, again } = command
+    const ref: CallRef = { atom: atom.path, direction, call }
+    const isGone = again && direction === 'execute' && atom.scope.reverting
+    if (isGone && this.#options.engine.name !== 'worker-based') {
+      // Its process died, and it is to be reverted: running it again would serve nothing.
+      const failure = {
+        code: 'Cancelled',
+        message: 'its process ended while it ran',
+        retryable: false,
+      }
+      this.#events.push({ kind: 'failed', call: ref, failure, outcome: 'unknown' })
+      return
+    }
+    try {
+      const request = this.#requestOf(atom, direction, call, again)
+      this.#prepared.push({ kind: 'dispatch', request })
+    } catch (error) {
+      if (error instanceof ValuesMissing) throw error
+      if (direction === 'revert') {
+        this.#events.push({
+          kind: 'failed',
+          call: ref,
+          failure: toFailure(error),
+          outcome: 'failure',
+        })
+        return
+      }
+      const failure = { ...toFailure(error), code: 'InvalidArguments', retryable: false }
+      this.#events.push({ kind: 'failed', call: ref, failure, outcome: 'failure' })
+    }
+  }
+
+  #requestOf(
+    atom: AtomRun,
+    direction: CallRequest['direction'],
+    call: number,
+    again: boolean,
+  ): CallRequest {
+    const common = {
+      jobId: this.jobId,
+      flowId: this.flowId,
+      flow: this.#run.plan.root.id,
+      atom: atom.path,
+      direction,
+      call,
+      attempt: atom.attempt,
+      again,
+    }
+    if (atom.plan.kind === 'retry') {
+      const retry = atom.plan.retry
+      if (retry.kind !== 'strategy') throw new Error(`${atom.path} has no strategy to call`)
+      return {
+        ...common,
+        task: retry.strategy,
+        topic: retry.topic ?? 'default',
+        args: this.#values.strategyArguments(atom.plan),
+        rounds: atom.rounds ?? [],
+        priority: 0,
+      }
+    }
+    const { task } = atom.plan
+    const request: CallRequest = {
+      ...common,
+      task: task.task,
+      topic: task.topic ?? 'default',
+      args: this.#values.arguments(atom.plan),
+      timeoutMs: task.timeoutMs,
+      repeat: task.repeat,
+      priority: atom.plan.priority,
+    }
+    if (direction === 'execute') return request
+    const outcome = atom.outcome ?? 'unknown'
+    return {
+      ...request,
+      outcome,
+      ...(outcome === 'success'
+        ? { result: this.#values.resultOf(atom) }
+        : { failure: atom.failure ?? UNKNOWN_OUTCOME }),
+      failures: (this.#failuresByAtom ??= Object.fromEntries(this.#run.failures)),
+    }
+  }
+
+  #load(missing: ValuesMissing, commands: readonly Command[], at: number): void {
+    this.#loading = true
+    void this.#values
+      .load(missing)
+      .then(() => {
+        if (this.#ended) return
+        this.#loading = false
+        if (this.#prepare(commands, at)) this.#pump()
+      })
+      .catch((error: unknown) => {
+        if (this.#ended) return
+        this.#options.logger.warn(
+          { error, job: this.jobId },
+          'results could not be loaded; trying again',
+        )
+        const { clock } = this.#options
+        this.#timers.set(
+          'load',
+          clock.setTimer(() => this.#load(missing, commands, at), clock.now() + 1000),
+        )
+      })
+  }
+
+  // Committing
+
+  #isDirty(): boolean {
+    return (
+      this.#run.dirtyAtoms.length > 0 ||
+      this.#run.dirtyScopes.length > 0 ||
+      this.#history.length > 0 ||
+      this.#calls.length > 0 ||
+      this.#mailTaken.length > 0 ||
+      this.#prepared.length > 0 ||
+      this.#finished !== null ||
+      (this.#releasing && this.#run.inflight === 0) ||
+      this.#job !== null
+    )
+  }
+
+  take(): FlowCommit | null {
+    if (this.#ended || this.#loading || this.#inflight !== null || !this.#isDirty()) return null
+    const { loaded, claim } = this.#options
+    const { atoms, scopes } = takeChanges(this.#run)
+    const job = this.#jobChange()
+    const commit: FlowCommit = {
+      jobId: this.jobId,
+      flowId: this.flowId,
+      epoch: claim.epoch,
+      claimId: claim.claimId,
+      revision: this.#revision,
+      historySeq: this.#seq,
+      mailTaken: this.#mailTaken,
+      ...(job === null ? {} : { job, mailRead: this.#mailRead }),
+      ...(this.#flowChanged ? { flow: this.#flowChange(loaded.detail.startedAt === null) } : {}),
+      atoms,
+      scopes,
+      calls: this.#calls,
+      results: this.#results,
+      history: this.#history,
+    }
+    this.#inflight = { commit, prepared: this.#prepared, told: this.#told }
+    this.#prepared = []
+    this.#told = []
+    this.#history = []
+    this.#calls = []
+    this.#results = []
+    this.#mailTaken = []
+    this.#flowChanged = false
+    return commit
+  }
+
+  #flowChange(isFirst: boolean): NonNullable<FlowCommit['flow']> {
+    const { state, reason } = this.#run
+    if (!isFinal(state)) return { state, reason, ...(isFirst ? { started: true } : {}) }
+    this.#failures = [...this.#run.failures].map(([atom, failure]) => ({ atom, ...failure }))
+    const output = state === 'SUCCESS' ? this.#output : null
+    return {
+      state,
+      reason,
+      started: true,
+      ended: true,
+      output,
+      failures: state === 'SUCCESS' ? [] : this.#failures,
+    }
+  }
+
+  /** What becomes of the job with this commit: nothing, while the flow goes on here. */
+  #jobChange(): JobChange | null {
+    if (this.#job !== null) return this.#job
+    switch (this.#finished) {
+      case 'SUCCESS':
+      case 'REVERTED':
+        return { state: 'COMPLETE' }
+      case 'FAILURE':
+        return { state: 'TRASHED', reason: REVERT_FAILED }
+      case 'SUSPENDED':
+        return { state: 'PARKED', parkedFor: 'suspended' }
+      default:
+        break
+    }
+    if (this.#run.inflight > 0 || this.#events.length > 0) return null
+    if (this.#releasing) return { state: 'UNCLAIMED' }
+    return this.#park()
+  }
+
+  /** A flow that only waits, long, gives its claim and its memory back. */
+  #park(): JobChange | null {
+    if (this.#options.parkAfterMs === Infinity || this.#run.waiting === 0) return null
+    if (this.#prepared.some((command) => command.kind === 'dispatch')) return null
+    let dueAt = Infinity
+    for (const atom of this.#run.atoms.values())
+      if (atom.dueAt !== null) dueAt = Math.min(dueAt, atom.dueAt)
+    for (const scope of this.#run.scopes.values())
+      if (scope.dueAt !== null) dueAt = Math.min(dueAt, scope.dueAt)
+    if (dueAt === Infinity || dueAt - this.#options.clock.now() <= this.#options.parkAfterMs)
+      return null
+    return { state: 'PARKED', parkedFor: 'retry', dueAt }
+  }
+
+  settled(commit: FlowCommit, outcome: CommitOutcome): void {
+    const inflight = this.#inflight
+    this.#inflight = null
+    if (this.#ended || inflight === null) return
+    switch (outcome.kind) {
+      case 'committed':
+        this.#revision++
+        this.#committed(commit, inflight.prepared, inflight.told)
+        return
+      case 'fenced':
+        this.#options.engine.forget(this.flowId, { abort: true })
+        this.#end({ kind: 'fenced' })
+        return
+      case 'trashed':
+        this.#options.engine.forget(this.flowId, { abort: true })
+        this.#end({ kind: 'trashed', reason: outcome.reason })
+        return
+      case 'mail':
+        this.#takeBack(commit, inflight.prepared, inflight.told)
+        return
+    }
+  }
+
+  #committed(commit: FlowCommit, prepared: readonly Prepared[], told: readonly FlowEvent[]): void {
+    const { onEvent } = this.#options
+    if (onEvent !== undefined) for (const event of told) onEvent(event)
+    if (commit.job !== undefined) {
+      this.#end(this.#endOf(commit.job))
+      return
+    }
+    for (const command of prepared) this.#perform(command)
+    if (this.#isDirty()) this.#options.committer.enqueue(this)
+  }
+
+  #endOf(job: JobChange): DriveEnd {
+    switch (job.state) {
+      case 'COMPLETE':
+      case 'TRASHED': {
+        if (this.#job !== null && job.state === 'TRASHED')
+          return { kind: 'trashed', reason: job.reason }
+        const { detail } = this.#options.loaded
+        const state = this.#run.state
+        if (!isFinal(state)) return { kind: 'trashed', reason: 'trashed' }
+        const isOld = isFinal(detail.state) && this.#seq === this.#options.loaded.job.historySeq
+        return {
+          kind: 'ended',
+          state,
+          output: isOld ? detail.output : state === 'SUCCESS' ? this.#output : null,
+          failures: state === 'SUCCESS' ? [] : isOld ? detail.failures : this.#failures,
+          reason: this.#run.reason,
+        }
+      }
+      case 'PARKED':
+        return { kind: 'parked', parkedFor: job.parkedFor, dueAt: job.dueAt ?? null }
+      case 'UNCLAIMED':
+        return { kind: 'released' }
+    }
+  }
+
+  /** D5: mail came; nothing was written. The same changes are committed again when it was read. */
+  #takeBack(commit: FlowCommit, prepared: readonly Prepared[], told: readonly FlowEvent[]): void {
+    this.#calls = [...commit.calls, ...this.#calls]
+    this.#results = [...commit.results, ...this.#results]
+    this.#history = [...commit.history, ...this.#history]
+    this.#prepared = [...prepared, ...this.#prepared]
+    this.#told = [...told, ...this.#told]
+    this.#mailTaken = [...(commit.mailTaken ?? []), ...this.#mailTaken]
+    if (commit.flow !== undefined) this.#flowChanged = true
+    for (const record of commit.atoms) {
+      const atom = this.#run.atoms.get(record.path)
+      if (atom !== undefined && !atom.dirty) {
+        atom.dirty = true
+        this.#run.dirtyAtoms.push(atom)
+      }
+    }
+    for (const record of commit.scopes) {
+      const scope = this.#run.scopes.get(record.path)
+      if (scope !== undefined && !scope.dirty) {
+        scope.dirty = true
+        this.#run.dirtyScopes.push(scope)
+      }
+    }
+    const { clock, logger, store } = this.#options
+    store.mailOf(this.jobId).then(
+      (mail) => {
+        this.receive(mail)
+        if (!this.#ended) this.#options.committer.enqueue(this)
+      },
+      (error: unknown) => {
+        logger.warn({ error, job: this.jobId }, 'mail could not be read; trying again')
+        this.#timers.set(
+          'mail',
+          clock.setTimer(() => this.#takeBack(EMPTY(commit), [], []), clock.now() + 1000),
+        )
+      },
+    )
+  }
+
+  /** Carries out what was committed (D1). */
+  #perform(command: Prepared): void {
+    switch (command.kind) {
+      case 'dispatch':
+        if (this.#ended) return
+        this.#options.engine.dispatch(command.request, this.#listener)
+        return
+      case 'abort':
+        this.#options.engine.abort(
+          {
+            jobId: this.jobId,
+            flowId: this.flowId,
+            atom: command.atom.path,
+            direction: command.direction,
+            call: command.call,
+          },
+          command.reason,
+        )
+        return
+      case 'wait': {
+        this.#timers.get(command.path)?.()
+        const cancel = this.#options.clock.setTimer(() => {
+          this.#timers.delete(command.path)
+          this.#events.push({ kind: 'due', path: command.path })
+          this.#pump()
+        }, command.dueAt)
+        this.#timers.set(command.path, cancel)
+        return
+      }
+      case 'finish':
+        return
+    }
+  }
+
+  /** A fault of the flow or of Zagflow that nothing here can mend: kept for an operator, with its reason. */
+  #trash(error: unknown): void {
+    const failure = toFailure(error)
+    this.#options.logger.error(
+      { error, job: this.jobId },
+      'the flow cannot go on; its job is trashed',
+    )
+    this.#options.engine.forget(this.flowId, { abort: true })
+    this.#run.inflight = 0
+    this.#prepared = []
+    this.#job = { state: 'TRASHED', reason: failure.message }
+    this.#options.committer.enqueue(this)
+  }
+
+  #end(end: DriveEnd): void {
+    this.#ended = true
+    for (const cancel of this.#timers.values()) cancel()
+    this.#timers.clear()
+    this.#options.committer.forget(this)
+    this.#options.onEnd(end)
+  }
+}
+
+const UNKNOWN_OUTCOME: Failure = {
+  code: 'UnknownOutcome',
+  message: 'nothing is known of what its execution came to',
+}
+
+function EMPTY(commit: FlowCommit): FlowCommit {
+  return {
+    ...commit,
+    flow: undefined,
+    atoms: [],
+    scopes: [],
+    calls: [],
+    results: [],
+    history: [],
+    mailTaken: [],
+  }
+}
+
+function jobVariable(loaded: LoadedFlow): JsonObject {
+  const { job, detail } = loaded
+  return {
+    id: job.id,
+    flow: job.flow,
+    run: detail.run,
+    priority: job.priority,
+    labels: job.labels,
+    scheduledFor: job.scheduledFor,
+  }
+}
+
+function eventOf(mail: StoredMail): MachineEvent | null {
+  const body = (mail.body ?? {}) as {
+    readonly reason?: unknown
+    readonly atom?: unknown
+    readonly how?: unknown
+  }
+  const reason = typeof body.reason === 'string' ? body.reason : mail.kind
+  switch (mail.kind) {
+    case 'cancel':
+      return { kind: 'cancel', reason }
+    case 'suspend':
+      return { kind: 'suspend', reason }
+    case 'resolve-revert':
+      if (typeof body.atom !== 'string') return null
+      return {
+        kind: 'resolve-revert',
+        atom: body.atom,
+        how: body.how === 'skip' ? 'skip' : 'again',
+      }
+    case 'resume':
+    case 'reply':
+    case 'signal':
+    case 'child':
+      return null
+  }
+}
+
+function strategyAnswer(result: Json): StrategyAnswer | undefined {
+  if (result === null || typeof result !== 'object' || Array.isArray(result)) return undefined
+  const { decision, delayMs, value } = result as JsonObject
+  if (decision !== 'RETRY' && decision !== 'REVERT' && decision !== 'REVERT_ALL') return undefined
+  return {
+    decision,
+    ...(typeof delayMs === 'number' ? { delayMs } : {}),
+    ...(value === undefined ? {} : { value }),
+  }
+}
+
+function isAwaited(run: Run, atom: AtomRun, call: CallRef): boolean {
+  switch (call.direction) {
+    case 'execute':
+      return atom.state === 'RUNNING' && call.call === atom.executeCalls + 1
+    case 'revert':
+      return atom.state === 'REVERTING' && call.call === atom.revertCalls + 1
+    case 'decide':
+      return run.deciding.has(atom.path) && call.call === atom.revertCalls + 1
+  }
+}

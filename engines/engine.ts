@@ -1,0 +1,28 @@
+/**
+ * The contract of engines: an engine carries out calls, nothing more. What happens next is the machine's to say; what is
+ * durable is the store's; the driver (`drive.ts`) stands between them.
+ *
+ * Invariants
+ * E1  `dispatch` is called only after the intention to make the call was committed (durable before visible).
+ * E2  Every dispatched call is answered exactly once through `answer`, unless the engine is stopped or the driver forgets
+ *     its flow (claim lost): then never.
+ * E3  `abort` asks; the answer still comes.
+ * E4  A call that was dispatched by an earlier owner comes with `again`: it may be running somewhere, or have run. Engines in
+ *     this process know that it is not running (its process died): they run it again, or, for `repeat: never`, answer
+ *     UnknownOutcome.
+ */
+import type { CallKey, CallListener, CallRequest } from '../src/protocol/call.ts'
+
+export type { CallAnswer, CallKey, CallListener, CallRequest } from '../src/protocol/call.ts'
+
+export interface Engine {
+  readonly name: 'serial' | 'parallel' | 'worker-based'
+  start(): Promise<void>
+  /** Stops taking calls; waits up to `graceMs` (default 10,000) for running ones, then aborts them. Unanswered calls stay unanswered. */
+  stop(options?: { readonly graceMs?: number | undefined }): Promise<void>
+  dispatch(request: CallRequest, listener: CallListener): void
+  /** Aborts a call (its AbortSignal) with a reason: a queued one is answered as cancelled at once. */
+  abort(key: CallKey, reason: string): void
+  /** The claim of this flow is lost or given back: its queued calls are dropped, its running ones aborted if `abort`, none answered. */
+  forget(flowId: string, options?: { readonly abort?: boolean | undefined }): void
+}

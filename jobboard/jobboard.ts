@@ -1,0 +1,74 @@
+/**
+ * The contract of job boards: where jobs are posted, claimed, abandoned, consumed and watched. The board says who may
+ * write; what is true stands in the store.
+ *
+ * Invariants (one suite tests them for every adapter)
+ * B1  A posting (job id and posting number) is claimed by at most one conductor at a time.
+ * B2  A claim carries a fresh claim id and an epoch above every earlier one that the board or the store knew.
+ * B3  Candidates come by priority (bigger first), then age (older first).
+ * B4  `post` and `consume` are idempotent: posting again what is there, or consuming what is gone, is done.
+ * B5  A claim ends when its conductor gives it back, or when the conductor is gone; then the job can be claimed again without
+ *     anybody's help.
+ * B6  Watches are for speed. `claim` alone, asked now and then, finds every job.
+ */
+
+/** A posting as it stands on a board. */
+export interface Posting {
+  readonly jobId: string
+  readonly posting: number
+  readonly priority: number
+  /** Epoch ms of the job's creation: its age. */
+  readonly createdAt: number
+  /** Epoch of the job when it was posted. */
+  readonly epoch: number
+}
+
+/** What a claim gives: the fence. */
+export interface BoardClaim {
+  readonly jobId: string
+  readonly posting: number
+  readonly claimId: string
+  readonly epoch: number
+  readonly conductor: string
+}
+
+export interface Owner {
+  readonly conductor: string
+  readonly claimId: string
+  readonly epoch: number
+}
+
+export interface BoardEntry extends Posting {
+  readonly owner: Owner | null
+}
+
+export type BoardEvent =
+  /** A job can be claimed (or may be: look). */
+  | { readonly kind: 'posted' }
+  | { readonly kind: 'removed'; readonly jobId: string }
+  /** These claims of this conductor are gone: stop working on them at once. `all`: every claim made before. */
+  | { readonly kind: 'lost'; readonly jobIds: readonly string[] | 'all' }
+
+/** `C` is the claim as the adapter gives it (boards in SQL add the adopted row). */
+export interface JobBoard<C extends BoardClaim = BoardClaim> {
+  /** The board's name: jobs, keys and epochs of different boards never meet. */
+  readonly name: string
+  /** Whether postings must be created with `post` after the store has the job (false: the store's row is the posting). */
+  readonly outsideStore: boolean
+  start(): Promise<void>
+  stop(): Promise<void>
+  post(posting: Posting): Promise<void>
+  /** Claims up to `limit` of the best candidates. Fewer, or none, when there are no more. */
+  claim(conductor: string, limit: number): Promise<readonly C[]>
+  /** Gives a claim back on the board; the store's row is the conductor's to release. */
+  abandon(claim: BoardClaim): Promise<void>
+  /** Removes a posting whose end (or park) is committed, with its claim. */
+  consume(claim: BoardClaim): Promise<void>
+  findOwner(jobId: string): Promise<Owner | null>
+  /** Postings in the order of claiming. */
+  list(options?: {
+    readonly unclaimedOnly?: boolean
+    readonly limit?: number
+  }): AsyncIterable<BoardEntry>
+  watch(listener: (event: BoardEvent) => void): () => void
+}

@@ -1,0 +1,356 @@
+/**
+ * A run of a flow in memory: what is known of the scopes that were entered and of the atoms that have started.
+ *
+ * Invariants
+ * M1  A run is changed by `advance` alone, in place: copying it would cost O(flow) for every event. Its owner drops it when a
+ *     commit is refused and restores a new one from the rows.
+ * M2  Only nodes that were entered are held. What has no node is PENDING.
+ * M3  Each event costs O(changed atoms + their neighbours): siblings wait by counters, never by scans.
+ * M4  Intentions stand at scopes and are derived for atoms: an atom is to be reverted if a scope around it is.
+ * M5  A wider intention wins over a narrower one, never the reverse.
+ * M6  Every state change goes through `goAtom`, `goFlow` or `goScope`, which refuse what is not in the tables.
+ */
+import type { Failure } from '../base/failure.ts'
+import type { Json } from '../base/json.ts'
+import type { FlowPlan, NodePlan, Plan, RetryPlan, TaskPlan } from '../flow/compile.ts'
+import type { Command, EvaluatePurpose, Transition } from './events.ts'
+import type {
+  AtomRecord,
+  CallOutcome,
+  IgnoreReason,
+  Intention,
+  RetryRound,
+  ScopeRecord,
+  ScopeState,
+} from './records.ts'
+import { atomMayGo, flowMayGo, isFinal, type AtomState, type FlowState } from './states.ts'
+
+export interface AtomRun {
+  readonly plan: TaskPlan | RetryPlan
+  readonly path: string
+  readonly scope: ScopeRun
+  state: AtomState
+  attempt: number
+  executeCalls: number
+  revertCalls: number
+  dueAt: number | null
+  outcome: CallOutcome | null
+  ignored: IgnoreReason | null
+  failure: Failure | null
+  revertFailure: Failure | null
+  rounds: RetryRound[] | null
+  /** Entered successors that are not reverted yet. */
+  blockers: number
+  /** Those before it were told that it is reverted. */
+  isGone: boolean
+  dirty: boolean
+}
+
+export interface ScopeRun {
+  readonly plan: FlowPlan
+  readonly path: string
+  readonly parent: ScopeRun | null
+  state: ScopeState
+  intention: Intention
+  dueAt: number | null
+  ignored: IgnoreReason | null
+  failure: Failure | null
+  /** Nodes that were entered, by position. */
+  children: Map<number, NodeRun>
+  retry: AtomRun | null
+  /** Graphs: edges into each child that are not satisfied yet. */
+  unmet: Int32Array | null
+  /** Children that are not done yet. */
+  remaining: number
+  /** Children that may still change by themselves (for `onChildFailure: finish`). */
+  active: number
+  /** A failure went through it outwards: nothing new starts in it. */
+  stalled: boolean
+  /** Its parent no longer counts it as active. */
+  inactive: boolean
+  /** It is being reverted: its counters of that are set up. */
+  reverting: boolean
+  unreverted: number
+  blockers: number
+  isGone: boolean
+  /** Values that its retry has left to try, after the present one. */
+  valuesLeft: number
+  /** `attempts` of its retry, where that is an expression. */
+  attempts: number | null
+  /** Failures that wait until the other children have ended (`finish`). */
+  deferred: Deferred[] | null
+  dirty: boolean
+}
+
+export type NodeRun = AtomRun | ScopeRun
+
+export interface Deferred {
+  readonly origin: NodeRun
+  readonly failure: Failure
+}
+
+/** What is left to do within one `advance`. */
+export type Work =
+  | { readonly kind: 'start'; readonly scope: ScopeRun; readonly index: number }
+  | { readonly kind: 'done'; readonly node: NodeRun }
+  | { readonly kind: 'revert'; readonly node: NodeRun }
+
+export interface Run {
+  readonly plan: Plan
+  state: FlowState
+  root: ScopeRun
+  readonly atoms: Map<string, AtomRun>
+  readonly scopes: Map<string, ScopeRun>
+  /** Failures that stand, by atom, oldest first. */
+  readonly failures: Map<string, Failure>
+  /** Why it was cancelled. */
+  reason: string | null
+  /** Calls that were commanded and have not answered. */
+  inflight: number
+  /** Atoms and scopes that wait for a time. */
+  waiting: number
+  /** Reverts that failed for good. */
+  revertFailures: number
+  readonly evaluating: Map<number, EvaluatePurpose>
+  /** Retry strategies that are being asked, by the retry's path. */
+  readonly deciding: Map<string, Deferred>
+  /** What strategies gave for the next round. */
+  readonly strategyValues: Map<string, Json>
+  readonly strategyDelays: Map<string, number>
+  /** Scopes whose running children are sent the abort signal when they are reverted. */
+  readonly aborting: Set<ScopeRun>
+  /** Its owner hands it over: nothing new starts, what runs is awaited. Not stored. */
+  holding: boolean
+  /** The flow is cancelled: all that runs is sent the abort signal. */
+  abortAll: boolean
+  nextEvaluation: number
+  now: number
+  work: Work[]
+  transitions: Transition[]
+  commands: Command[]
+  dirtyAtoms: AtomRun[]
+  dirtyScopes: ScopeRun[]
+}
+
+/** A run that has not begun. */
+export function createRun(plan: Plan): Run {
+  const run: Run = {
+    plan,
+    state: 'PENDING',
+    root: newScope(plan.root, null),
+    atoms: new Map(),
+    scopes: new Map(),
+    failures: new Map(),
+    reason: null,
+    inflight: 0,
+    waiting: 0,
+    revertFailures: 0,
+    evaluating: new Map(),
+    deciding: new Map(),
+    strategyValues: new Map(),
+    strategyDelays: new Map(),
+    aborting: new Set(),
+    abortAll: false,
+    holding: false,
+    nextEvaluation: 1,
+    now: 0,
+    work: [],
+    transitions: [],
+    commands: [],
+    dirtyAtoms: [],
+    dirtyScopes: [],
+  }
+  run.scopes.set(run.root.path, run.root)
+  return run
+}
+
+export function isAtom(node: NodeRun): node is AtomRun {
+  return node.plan.kind !== 'flow'
+}
+
+/** The scope around a node; of a scope, its parent (the root has none). */
+export function around(node: NodeRun): ScopeRun | null {
+  return isAtom(node) ? node.scope : node.parent
+}
+
+function newScope(plan: FlowPlan, parent: ScopeRun | null): ScopeRun {
+  return {
+    plan,
+    path: parent === null ? plan.id : `${parent.path}/${plan.id}`,
+    parent,
+    state: 'PENDING',
+    intention: 'EXECUTE',
+    dueAt: null,
+    ignored: null,
+    failure: null,
+    children: new Map(),
+    retry: null,
+    unmet: null,
+    remaining: plan.children.length,
+    active: 0,
+    stalled: false,
+    inactive: false,
+    reverting: false,
+    unreverted: 0,
+    blockers: 0,
+    isGone: false,
+    valuesLeft: 0,
+    attempts: null,
+    deferred: null,
+    dirty: false,
+  }
+}
+
+/** The scope of a nested flow, made when it is first asked for. */
+export function ensureScope(run: Run, plan: FlowPlan, parent: ScopeRun): ScopeRun {
+  const path = `${parent.path}/${plan.id}`
+  const known = run.scopes.get(path)
+  if (known !== undefined) return known
+  const scope = newScope(plan, parent)
+  run.scopes.set(path, scope)
+  return scope
+}
+
+/** The atom of a task, or a scope's retry, made when it is first asked for. */
+export function ensureAtom(run: Run, plan: TaskPlan | RetryPlan, scope: ScopeRun): AtomRun {
+  const path = plan.kind === 'retry' ? `${scope.path}:retry` : `${scope.path}/${plan.id}`
+  const known = run.atoms.get(path)
+  if (known !== undefined) return known
+  const atom: AtomRun = {
+    plan,
+    path,
+    scope,
+    state: 'PENDING',
+    attempt: 0,
+    executeCalls: 0,
+    revertCalls: 0,
+    dueAt: null,
+    outcome: null,
+    ignored: null,
+    failure: null,
+    revertFailure: null,
+    rounds: null,
+    blockers: 0,
+    isGone: false,
+    dirty: false,
+  }
+  run.atoms.set(path, atom)
+  return atom
+}
+
+/** The node of a child, atom or scope. */
+export function ensureNode(run: Run, plan: NodePlan, scope: ScopeRun): NodeRun {
+  return plan.kind === 'task' ? ensureAtom(run, plan, scope) : ensureScope(run, plan, scope)
+}
+
+/** M6. */
+export function goAtom(
+  run: Run,
+  atom: AtomRun,
+  to: AtomState,
+  more: { readonly call?: number; readonly failure?: Failure | null; readonly value?: Json } = {},
+): void {
+  const from = atom.state
+  if (!atomMayGo(from, to)) throw new Error(`${atom.path} may not go from ${from} to ${to}`)
+  atom.state = to
+  touchAtom(run, atom)
+  run.transitions.push({
+    kind: atom.plan.kind,
+    name: atom.path,
+    atom,
+    from,
+    state: to,
+    attempt: atom.attempt,
+    call: more.call ?? null,
+    failure: more.failure ?? null,
+    value: more.value,
+  })
+}
+
+export function goFlow(run: Run, to: FlowState, failure: Failure | null = null): void {
+  const from = run.state
+  if (!flowMayGo(from, to)) throw new Error(`the flow may not go from ${from} to ${to}`)
+  run.state = to
+  run.transitions.push({
+    kind: 'flow',
+    name: run.plan.root.id,
+    atom: null,
+    from,
+    state: to,
+    attempt: null,
+    call: null,
+    failure,
+    value: undefined,
+  })
+}
+
+export function goScope(run: Run, scope: ScopeRun, to: ScopeState): void {
+  scope.state = to
+  touchScope(run, scope)
+}
+
+export function touchAtom(run: Run, atom: AtomRun): void {
+  if (atom.dirty) return
+  atom.dirty = true
+  run.dirtyAtoms.push(atom)
+}
+
+export function touchScope(run: Run, scope: ScopeRun): void {
+  if (scope.dirty) return
+  scope.dirty = true
+  run.dirtyScopes.push(scope)
+}
+
+/** Whether the flow takes no new work now: it is being suspended, or has ended. */
+export function isHeld(run: Run): boolean {
+  return (
+    run.holding || run.state === 'SUSPENDING' || run.state === 'SUSPENDED' || isFinal(run.state)
+  )
+}
+
+/** Whether a scope around this one (not itself) is to be reverted. */
+export function isCovered(scope: ScopeRun): boolean {
+  for (let outer = scope.parent; outer !== null; outer = outer.parent) {
+    if (outer.intention !== 'EXECUTE') return true
+  }
+  return false
+}
+
+/** Rows of what changed since the last call. */
+export function takeChanges(run: Run): { atoms: AtomRecord[]; scopes: ScopeRecord[] } {
+  const atoms = run.dirtyAtoms.map(atomRecord)
+  const scopes = run.dirtyScopes.map(scopeRecord)
+  for (const atom of run.dirtyAtoms) atom.dirty = false
+  for (const scope of run.dirtyScopes) scope.dirty = false
+  run.dirtyAtoms = []
+  run.dirtyScopes = []
+  return { atoms, scopes }
+}
+
+export function atomRecord(atom: AtomRun): AtomRecord {
+  return {
+    path: atom.path,
+    kind: atom.plan.kind,
+    state: atom.state,
+    attempt: atom.attempt,
+    executeCalls: atom.executeCalls,
+    revertCalls: atom.revertCalls,
+    dueAt: atom.dueAt,
+    outcome: atom.outcome,
+    ignored: atom.ignored,
+    failure: atom.failure,
+    revertFailure: atom.revertFailure,
+    rounds: atom.rounds === null ? null : [...atom.rounds],
+  }
+}
+
+export function scopeRecord(scope: ScopeRun): ScopeRecord {
+  return {
+    path: scope.path,
+    state: scope.state,
+    intention: scope.intention,
+    dueAt: scope.dueAt,
+    ignored: scope.ignored,
+    failure: scope.failure,
+  }
+}
