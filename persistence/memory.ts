@@ -10,15 +10,34 @@
  */
 import type { Clock } from '../src/base/clock.ts'
 import { realClock } from '../src/base/clock.ts'
-import { canonicalJson } from '../src/base/codec.ts'
 import { UsageError } from '../src/base/errors.ts'
 import type { Json } from '../src/base/json.ts'
-import { SEMANTICS } from '../src/flow/resolved.ts'
-import type { AtomRecord, CallRecord, HistoryRecord, ScopeRecord } from '../src/machine/records.ts'
+import type { AtomRecord, CallRecord, HistoryRecord } from '../src/machine/records.ts'
 import { checkBatch, deathsReason, keyConflict } from './checks.ts'
 import { readCursor, writeCursor } from './cursor.ts'
 import { Heap } from './heap.ts'
 import { Hints } from './hints.ts'
+import {
+  addTo,
+  beginAnew,
+  canBeReleased,
+  changeDetail,
+  claimOf,
+  compareJobs,
+  compareText,
+  endInDisorder,
+  holds,
+  matches,
+  newDetail,
+  newJob,
+  park,
+  summary,
+  takesMail,
+  trash,
+  wakes,
+  whatIsThereAlready,
+} from './memory-job.ts'
+import type { Job, Run } from './memory-job.ts'
 import { documentJson } from './rows.ts'
 import type {
   Claim,
@@ -47,26 +66,6 @@ import type {
 export interface MemoryStoreOptions {
   /** What the time is. @default the machine's clock */
   readonly clock?: Pick<Clock, 'now'> | undefined
-}
-
-type Mutable<T> = { -readonly [K in keyof T]: T[K] }
-
-/** A run and its rows. */
-interface Run {
-  readonly detail: Mutable<FlowDetail>
-  readonly atoms: Map<string, AtomRecord>
-  readonly scopes: Map<string, ScopeRecord>
-  readonly calls: Map<string, CallRecord>
-  readonly results: Map<string, Json>
-}
-
-interface Job {
-  readonly record: Mutable<JobRecord>
-  readonly contentHash: string
-  /** Oldest first; the last is the present one. */
-  readonly runs: Run[]
-  readonly mailbox: Map<string, StoredMail>
-  readonly history: HistoryRecord[]
 }
 
 /** A job as it became claimable or parked; stale once it has left that posting or that due time. */
@@ -288,7 +287,10 @@ export class MemoryStore implements Store {
     refs: readonly ResultRef[],
   ): Promise<readonly (Json | undefined)[]> {
     const results = this.#runs.get(flowId)?.results
-    return refs.map((ref) => results?.get(callKey(ref)))
+    return refs.map(({ atom, direction, call }) => {
+      const same = (row: ResultRef) => row.call === call && row.direction === direction
+      return results?.get(atom)?.findLast(same)?.value
+    })
   }
 
   async commit(batch: readonly FlowCommit[]): Promise<readonly CommitOutcome[]> {
@@ -468,13 +470,13 @@ export class MemoryStore implements Store {
   }
 
   async calls(flowId: string, atom?: string): Promise<readonly CallRecord[]> {
-    const calls = this.#runs.get(flowId)?.calls.values() ?? []
-    return [...calls]
-      .filter((call) => atom === undefined || call.atom === atom)
-      .sort(
-        (a, b) =>
-          compareText(a.atom, b.atom) || compareText(a.direction, b.direction) || a.call - b.call,
-      )
+    const calls = this.#runs.get(flowId)?.calls
+    const wanted =
+      atom === undefined ? [...(calls?.values() ?? [])].flat() : (calls?.get(atom) ?? [])
+    return wanted.toSorted(
+      (a, b) =>
+        compareText(a.atom, b.atom) || compareText(a.direction, b.direction) || a.call - b.call,
+    )
   }
 
   async releaseJob(jobId: string): Promise<JobRecord | null> {
@@ -576,8 +578,8 @@ export class MemoryStore implements Store {
     record.probation = false
     for (const atom of change.atoms) run.atoms.set(atom.path, atom)
     for (const scope of change.scopes) run.scopes.set(scope.path, scope)
-    for (const call of change.calls) run.calls.set(callKey(call), call)
-    for (const result of change.results) run.results.set(callKey(result), result.value)
+    for (const call of change.calls) addTo(run.calls, call)
+    for (const result of change.results) addTo(run.results, result)
     for (const row of change.history) job.history.push(row)
     if (change.mailTaken !== undefined) for (const key of change.mailTaken) job.mailbox.delete(key)
     if (change.flow !== undefined) changeDetail(run.detail, change.flow, now)
@@ -684,72 +686,6 @@ export class MemoryStore implements Store {
   }
 }
 
-function newJob(request: PostRequest, now: number): Job {
-  const dueAt = request.delayMs === undefined ? (request.dueAt ?? null) : now + request.delayMs
-  return {
-    record: {
-      id: request.id,
-      board: request.board,
-      key: request.key ?? null,
-      flow: request.document.flow,
-      state: dueAt === null ? request.state : 'PARKED',
-      posting: 1,
-      priority: request.priority ?? 0,
-      flowId: request.flowId,
-      epoch: 0,
-      claimId: null,
-      conductor: null,
-      revision: 0,
-      mail: 0,
-      historySeq: 0,
-      dueAt,
-      parkedFor: dueAt === null ? null : 'delay',
-      reason: null,
-      labels: request.labels ?? {},
-      traceparent: request.traceparent ?? null,
-      postedBy: request.postedBy ?? null,
-      scheduledFor: request.scheduledFor ?? null,
-      disorder: false,
-      probation: false,
-      probationDeaths: 0,
-      createdAt: now,
-      updatedAt: now,
-      endedAt: null,
-    },
-    contentHash: request.contentHash,
-    runs: [],
-    mailbox: new Map(),
-    history: [],
-  }
-}
-
-function newDetail(request: PostRequest, now: number): FlowDetail {
-  return {
-    id: request.flowId,
-    jobId: request.id,
-    parentId: null,
-    run: 1,
-    document: request.documentHash,
-    source: request.sourceHash,
-    format: request.document.format,
-    semantics: SEMANTICS,
-    input: request.input,
-    state: 'PENDING',
-    output: null,
-    failures: [],
-    reason: null,
-    createdAt: now,
-    startedAt: null,
-    endedAt: null,
-  }
-}
-
-function summary(job: Job): JobSummary {
-  const run = job.runs.at(-1)
-  if (run === undefined) throw new Error(`expected a run of job ${job.record.id}, got none`)
-  return { job: { ...job.record }, detail: { ...run.detail } }
-}
-
 /** The first job of a heap that `isWanted`; entries that are not `isValid` any more are dropped on the way. */
 function takeFirst(
   heap: Heap<Waiting>,
@@ -772,134 +708,4 @@ function isClaimable({ job, posting }: Waiting): boolean {
 function isParked({ job, posting, dueAt }: Waiting): boolean {
   const { record } = job
   return record.state === 'PARKED' && record.posting === posting && record.dueAt === dueAt
-}
-
-function claimOf(record: JobRecord, claimId: string, conductor: string): Claim {
-  const { id, posting, epoch } = record
-  return { jobId: id, posting, claimId, epoch, conductor, adopted: { ...record } }
-}
-
-/** Whether a claim is the present one of a job: its fence. */
-function holds(record: JobRecord, claim: Claim): boolean {
-  return (
-    record.state === 'CLAIMED' && record.epoch === claim.epoch && record.claimId === claim.claimId
-  )
-}
-
-function park(record: Mutable<JobRecord>, parkedFor: JobRecord['parkedFor'], dueAt: number | null) {
-  record.state = 'PARKED'
-  record.parkedFor = parkedFor
-  record.dueAt = dueAt
-}
-
-function trash(record: Mutable<JobRecord>, reason: string, now: number): void {
-  record.state = 'TRASHED'
-  record.reason = reason
-  record.endedAt = now
-}
-
-function endInDisorder(record: Mutable<JobRecord>): void {
-  record.disorder = true
-  if (record.probation) record.probationDeaths += 1
-  record.probation = false
-}
-
-/** A job that an operator releases, or that runs again, has no past. */
-function beginAnew(record: Mutable<JobRecord>): void {
-  record.reason = null
-  record.endedAt = null
-  record.disorder = false
-  record.probation = false
-  record.probationDeaths = 0
-  record.claimId = null
-}
-
-function canBeReleased(record: JobRecord): boolean {
-  if (record.state === 'TRASHED') return true
-  return record.state === 'PARKED' && (record.parkedFor === 'suspended' || record.disorder)
-}
-
-function takesMail(record: JobRecord, mail: Mail): boolean {
-  if (record.state === 'COMPLETE') return false
-  return record.state !== 'TRASHED' || mail.kind === 'resume' || mail.kind === 'resolve-revert'
-}
-
-/** Mail makes a parked job due; one that its poster delayed only if it is to be cancelled, else it would start too early. */
-function wakes(record: JobRecord, mail: Mail): boolean {
-  return record.parkedFor !== 'delay' || mail.kind === 'cancel'
-}
-
-function changeDetail(
-  detail: Mutable<FlowDetail>,
-  change: NonNullable<FlowCommit['flow']>,
-  now: number,
-): void {
-  detail.state = change.state
-  if (change.reason !== undefined) detail.reason = change.reason
-  if (change.output !== undefined) detail.output = change.output
-  if (change.failures !== undefined) detail.failures = change.failures
-  if (change.started === true) detail.startedAt ??= now
-  if (change.ended === true) detail.endedAt ??= now
-}
-
-/** What a database would refuse as a duplicate key: answers and history are written once. */
-function whatIsThereAlready(job: Job, run: Run, change: FlowCommit): string | undefined {
-  const first = change.history[0]
-  if (first !== undefined && first.seq <= job.record.historySeq) {
-    return `history: the number ${first.seq} is there already`
-  }
-  for (const call of change.calls) {
-    if (run.calls.has(callKey(call))) return `calls: ${callKey(call)} is there already`
-  }
-  for (const result of change.results) {
-    if (run.results.has(callKey(result))) return `results: ${callKey(result)} is there already`
-  }
-  return undefined
-}
-
-function callKey(ref: ResultRef): string {
-  return `${ref.atom} ${ref.direction} ${ref.call}`
-}
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
-}
-
-type Sorted = Pick<JobRecord, 'priority' | 'createdAt' | 'id'>
-
-function compareJobs(order: NonNullable<JobFilter['order']>, a: Sorted, b: Sorted): number {
-  const oldest = a.createdAt - b.createdAt || compareText(a.id, b.id)
-  switch (order) {
-    case 'newest':
-      return -oldest
-    case 'oldest':
-      return oldest
-    case 'claim':
-      return b.priority - a.priority || oldest
-  }
-}
-
-function matches(job: Job, filter: JobFilter): boolean {
-  const { record } = job
-  const detail = job.runs.at(-1)?.detail
-  if (filter.board !== undefined && record.board !== filter.board) return false
-  if (filter.ids !== undefined && !filter.ids.includes(record.id)) return false
-  if (filter.key !== undefined && record.key !== filter.key) return false
-  if (filter.states !== undefined && !filter.states.includes(record.state)) return false
-  if (filter.flowStates !== undefined) {
-    if (detail === undefined || !filter.flowStates.includes(detail.state)) return false
-  }
-  if (filter.flow !== undefined && record.flow !== filter.flow) return false
-  if (filter.conductor !== undefined && record.conductor !== filter.conductor) return false
-  if (filter.createdBefore !== undefined && record.createdAt >= filter.createdBefore) return false
-  if (filter.createdAfter !== undefined && record.createdAt <= filter.createdAfter) return false
-  for (const [name, value] of Object.entries(filter.labels ?? {})) {
-    if (!Object.hasOwn(record.labels, name) || record.labels[name] !== value) return false
-  }
-  for (const [name, value] of Object.entries(filter.input ?? {})) {
-    const input = detail?.input
-    if (input === undefined || !Object.hasOwn(input, name)) return false
-    if (canonicalJson(input[name] ?? null) !== canonicalJson(value)) return false
-  }
-  return true
 }

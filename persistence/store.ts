@@ -35,7 +35,14 @@ import type { ResolvedDocument } from '../src/flow/resolved.ts'
  * CLAIMED: adoption. PARKED: the owner (waits for a time, mail or an operator) or the poster (a delay). COMPLETE, TRASHED: the owner;
  * the reaper trashes too, after deaths in probation.
  */
-export const JOB_STATES = ['POSTING', 'UNCLAIMED', 'CLAIMED', 'PARKED', 'COMPLETE', 'TRASHED'] as const
+export const JOB_STATES = [
+  'POSTING',
+  'UNCLAIMED',
+  'CLAIMED',
+  'PARKED',
+  'COMPLETE',
+  'TRASHED',
+] as const
 export type JobState = (typeof JOB_STATES)[number]
 
 /** Why a job is parked. */
@@ -194,7 +201,11 @@ export interface FlowChange {
 export type JobChange =
   | { readonly state: 'COMPLETE' }
   | { readonly state: 'TRASHED'; readonly reason: string }
-  | { readonly state: 'PARKED'; readonly parkedFor: ParkReason; readonly dueAt?: number | undefined }
+  | {
+      readonly state: 'PARKED'
+      readonly parkedFor: ParkReason
+      readonly dueAt?: number | undefined
+    }
   | { readonly state: 'UNCLAIMED' }
 
 /**
@@ -213,7 +224,15 @@ export interface Mail {
   readonly kind: MailKind
   readonly body: Json
 }
-export const MAIL_KINDS = ['cancel', 'suspend', 'resume', 'resolve-revert', 'reply', 'signal', 'child'] as const
+export const MAIL_KINDS = [
+  'cancel',
+  'suspend',
+  'resume',
+  'resolve-revert',
+  'reply',
+  'signal',
+  'child',
+] as const
 export type MailKind = (typeof MAIL_KINDS)[number]
 
 export interface StoredMail extends Mail {
@@ -242,7 +261,9 @@ export interface ProcessRecord {
 }
 
 /** What `beat` writes: everything but the times, which are the database's; `leaseMs` from now it expires. */
-export type Heartbeat = Omit<ProcessRecord, 'startedAt' | 'seenAt' | 'expiresAt'> & { readonly leaseMs: number }
+export type Heartbeat = Omit<ProcessRecord, 'startedAt' | 'seenAt' | 'expiresAt'> & {
+  readonly leaseMs: number
+}
 
 export interface JobFilter {
   readonly board?: string | undefined
@@ -302,7 +323,10 @@ export interface Store {
   now(): Promise<number>
 
   /** Posts a job (logbook, flow detail, job and documents in one transaction, or in the caller's). Throws `ConflictError` (S7). */
-  post(request: PostRequest, options?: { readonly transaction?: unknown }): Promise<{ readonly job: JobRecord; readonly created: boolean }>
+  post(
+    request: PostRequest,
+    options?: { readonly transaction?: unknown },
+  ): Promise<{ readonly job: JobRecord; readonly created: boolean }>
   /** POSTING → UNCLAIMED, once its board shows it. */
   posted(jobIds: readonly string[]): Promise<void>
 
@@ -313,13 +337,20 @@ export interface Store {
   listFlows(name?: string): Promise<readonly FlowVersion[]>
 
   /** SQL boards: claims up to `claimIds.length` of the best claimable jobs, by priority, then age, in one statement; epoch + 1. */
-  claimJobs(request: { readonly board: string; readonly conductor: string; readonly claimIds: readonly string[] }): Promise<readonly Claim[]>
+  claimJobs(request: {
+    readonly board: string
+    readonly conductor: string
+    readonly claimIds: readonly string[]
+  }): Promise<readonly Claim[]>
   /** Adopts claims made on a board outside SQL (S6). A claim that is not returned is lost: release it on the board. */
   adopt(claims: readonly Claim[]): Promise<readonly Claim[]>
   /** All that is stored of the flows of these jobs; in the order asked, absent ones left out. */
   load(jobIds: readonly string[]): Promise<readonly LoadedFlow[]>
   /** Gives claims back in order (fenced): UNCLAIMED, posting + 1. `delayMs`: PARKED until then instead. */
-  release(claims: readonly Claim[], options?: { readonly delayMs?: number | undefined; readonly reason?: string | undefined }): Promise<void>
+  release(
+    claims: readonly Claim[],
+    options?: { readonly delayMs?: number | undefined; readonly reason?: string | undefined },
+  ): Promise<void>
   /** Marks a claim's job as loaded alone (fenced); its first commit clears the mark. False: fenced. */
   beginProbation(claim: Claim): Promise<boolean>
   /** Values that calls gave, in the order asked; absent ones are undefined. */
@@ -337,33 +368,54 @@ export interface Store {
   /** Announces or renews a process; false: the lease had run out meanwhile (its claims may be others' by now). */
   beat(process: Heartbeat): Promise<boolean>
   endProcess(id: string): Promise<void>
-  processes(filter?: { readonly kind?: 'conductor' | 'worker'; readonly board?: string }): Promise<readonly ProcessRecord[]>
+  processes(filter?: {
+    readonly kind?: 'conductor' | 'worker'
+    readonly board?: string
+  }): Promise<readonly ProcessRecord[]>
 
   /** PARKED jobs that are due become UNCLAIMED, posting + 1. Returns them. */
   promote(board: string, limit: number): Promise<readonly JobRecord[]>
   /** Jobs claimed by conductors whose lease ran out become UNCLAIMED (posting + 1, `disorder`); deaths in probation count, `maxDeaths` trash. */
-  reap(board: string, options: { readonly maxDeaths: number }): Promise<{ readonly released: readonly string[]; readonly trashed: readonly string[] }>
+  reap(
+    board: string,
+    options: { readonly maxDeaths: number },
+  ): Promise<{ readonly released: readonly string[]; readonly trashed: readonly string[] }>
   /** When the next parked job of a board is due, if any. */
   nextDue(board: string): Promise<number | null>
 
   job(idOrKey: string, board?: string): Promise<JobSummary | null>
-  findJobs(filter: JobFilter): Promise<{ readonly jobs: readonly JobSummary[]; readonly next: string | null }>
+  findJobs(
+    filter: JobFilter,
+  ): Promise<{ readonly jobs: readonly JobSummary[]; readonly next: string | null }>
   /** History of a job after `after` (its last `seq`), oldest first. */
-  history(jobId: string, options: { readonly after?: number | undefined; readonly limit?: number | undefined }): Promise<readonly HistoryRecord[]>
+  history(
+    jobId: string,
+    options: { readonly after?: number | undefined; readonly limit?: number | undefined },
+  ): Promise<readonly HistoryRecord[]>
   atoms(flowId: string): Promise<readonly AtomRecord[]>
   calls(flowId: string, atom?: string): Promise<readonly CallRecord[]>
   /** Operator: TRASHED, or parked for suspension or probation, becomes claimable again. Null: not in such a state. */
   releaseJob(jobId: string): Promise<JobRecord | null>
   /** Operator: a job that ended runs again from its start, as a new run with this input. */
-  rerun(jobId: string, options: { readonly flowId: string; readonly input?: JsonObject | undefined }): Promise<JobRecord | null>
+  rerun(
+    jobId: string,
+    options: { readonly flowId: string; readonly input?: JsonObject | undefined },
+  ): Promise<JobRecord | null>
   /** Deletes jobs that ended more than `olderThanMs` ago, with all their rows, and documents that nothing names. */
-  prune(options: { readonly olderThanMs: number; readonly board?: string | undefined; readonly dryRun?: boolean | undefined }): Promise<PruneReport>
+  prune(options: {
+    readonly olderThanMs: number
+    readonly board?: string | undefined
+    readonly dryRun?: boolean | undefined
+  }): Promise<PruneReport>
 
   /** Hints, for speed only: called in this process when jobs become claimable or mail arrives. */
   onHint(listener: (hint: StoreHint) => void): () => void
 }
 
-export type StoreHint = { readonly kind: 'claimable'; readonly board: string } | { readonly kind: 'mail'; readonly jobId: string } | { readonly kind: 'history'; readonly jobId: string }
+export type StoreHint =
+  | { readonly kind: 'claimable'; readonly board: string }
+  | { readonly kind: 'mail'; readonly jobId: string }
+  | { readonly kind: 'history'; readonly jobId: string }
 
 export interface ResultRef {
   readonly atom: string

@@ -391,6 +391,7 @@ export function describeStore(
           intention: 'RETRY',
           dueAt: 5,
           ignored: null,
+          failure,
         } as const
         const calls = [
           callOf('checkout/charge', 1, { outcome: 'failure', failure, attempt: 2 }),
@@ -477,7 +478,14 @@ export function describeStore(
             historySeq: 1,
             atoms: [atomOf('f/a')],
             scopes: [
-              { path: 'f', state: 'ENTERED', intention: 'EXECUTE', dueAt: null, ignored: null },
+              {
+                path: 'f',
+                state: 'ENTERED',
+                intention: 'EXECUTE',
+                dueAt: null,
+                ignored: null,
+                failure: null,
+              },
             ],
             calls: [callOf('f/a')],
             results: [resultOf('f/a', 1)],
@@ -1233,7 +1241,14 @@ export function describeStore(
               mailRead: 0,
               atoms: [atomOf('f/a')],
               scopes: [
-                { path: 'f', state: 'ENTERED', intention: 'EXECUTE', dueAt: null, ignored: null },
+                {
+                  path: 'f',
+                  state: 'ENTERED',
+                  intention: 'EXECUTE',
+                  dueAt: null,
+                  ignored: null,
+                  failure: null,
+                },
               ],
               calls: [callOf('f/a')],
               results: [resultOf('f/a', 1)],
