@@ -20,14 +20,14 @@ const tasks = TaskRegistry.of(
   { [Symbol.for('zagflow.task')]: true, ...common, name: 'async', execute: async () => undefined },
 )
 
-function requestOf(task: string, flow: number, call: number): CallRequest {
+function requestOf(task: string, flow: number): CallRequest {
   return {
     jobId: 'job',
     flowId: `flow-${flow}`,
     flow: 'flow',
     atom: `flow/${task}`,
     direction: 'execute',
-    call,
+    call: 1,
     task,
     topic: 'default',
     attempt: 1,
@@ -45,10 +45,10 @@ function chains(engine: Engine, task: string, flows: number): Promise<void> {
       answer(request: CallRequest): void {
         left -= 1
         if (left === 0) resolve()
-        else if (left >= flows) engine.dispatch({ ...request, call: request.call + 1 }, listener)
+        else if (left >= flows) engine.dispatch(request, listener)
       },
     }
-    for (let flow = 0; flow < flows; flow++) engine.dispatch(requestOf(task, flow, 1), listener)
+    for (let flow = 0; flow < flows; flow++) engine.dispatch(requestOf(task, flow), listener)
   })
 }
 

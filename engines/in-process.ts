@@ -10,71 +10,26 @@
  *     cannot be ended; it is only not listened to.
  */
 import type { CallAnswer, CallKey, CallListener, CallRequest } from '../src/protocol/call.ts'
-import type { Json } from '../src/base/json.ts'
 import { idempotencyKey } from '../src/worker/call-context.ts'
-import { runCall, type CallEnvironment, type RunningCall } from '../src/worker/run-call.ts'
-import type { Waiting, WaitingLine } from './waiting-lines.ts'
+import { runCall, type CallEnvironment } from '../src/worker/run-call.ts'
+import type { TaskThreads } from '../src/worker/task-threads.ts'
+import { Flight, FlightBoard } from './flights.ts'
+import type { WaitingLine } from './waiting-lines.ts'
 
 /** How long calls may go on before the event loop gets its turn. */
 const TURN_MS = 10
 /** What aborted bodies get to clean up when the engine stops. */
 const LINGER_MS = 500
 const DEFAULT_GRACE_MS = 10_000
-
-/** Runs the calls of tasks that compute, away from this thread. */
-export interface CallThreads {
-  /** Whether this call runs in a thread. */
-  takes(request: CallRequest): boolean
-  run(request: CallRequest, listener: CallListener): RunningCall
-  stop(): Promise<void>
-}
+const MICROTASK = Promise.resolve()
 
 export interface InProcessOptions {
   readonly environment: CallEnvironment
-  readonly threads: CallThreads
+  readonly threads: Pick<TaskThreads, 'takes' | 'run' | 'stop'>
   /** The line of calls that run in this thread. */
   readonly here: WaitingLine<Flight>
   /** The line of calls that run in other threads; may be the same. */
   readonly there: WaitingLine<Flight>
-}
-
-/** A call from its dispatch to its end. */
-export class Flight implements Waiting, CallListener {
-  request: CallRequest
-  /** Whom it answers; nobody once it was forgotten. */
-  listener: CallListener | undefined
-  readonly line: WaitingLine<Flight>
-  readonly inThread: boolean
-  /** It must not be started any more. */
-  withdrawn = false
-  started = false
-  running: RunningCall | undefined
-  /** Why it was asked to end, if it was. */
-  abortReason: string | undefined
-  /** The same call, dispatched again while this one, aborted and forgotten, was still ending. */
-  successor: Flight | undefined
-  readonly #calls: InProcessCalls
-
-  constructor(
-    calls: InProcessCalls,
-    request: CallRequest,
-    listener: CallListener,
-    place: { readonly line: WaitingLine<Flight>; readonly inThread: boolean },
-  ) {
-    this.#calls = calls
-    this.request = request
-    this.listener = listener
-    this.line = place.line
-    this.inThread = place.inThread
-  }
-
-  answer(_request: CallRequest, answer: CallAnswer): void {
-    this.#calls.ended(this, answer)
-  }
-
-  progress(_request: CallRequest, progress: number, details: Json | undefined): void {
-    this.listener?.progress?.(this.request, progress, details)
-  }
 }
 
 /** The calls of one engine, from dispatch to answer. */
@@ -83,11 +38,12 @@ export class InProcessCalls {
   readonly #lines: readonly WaitingLine<Flight>[]
   #state: 'new' | 'started' | 'stopping' | 'stopped' = 'new'
   #stopping: Promise<void> | undefined
-  /** Calls that wait or run, by flow and atom: an atom has one call at a time. */
-  readonly #flights = new Map<string, Map<string, Flight>>()
+  /** Calls that wait or run and are to be answered. */
+  readonly #flights = new FlightBoard()
   /** Calls that run and were forgotten, by their whole key. */
   readonly #forgotten = new Map<string, Flight>()
-  readonly #running = new Set<Flight>()
+  /** Calls that run, forgotten ones included. */
+  #running = 0
   #whenIdle: (() => void) | undefined
   /** Answers that wait for the pump (I1). */
   #settled: { readonly flight: Flight; readonly answer: CallAnswer }[] = []
@@ -95,6 +51,14 @@ export class InProcessCalls {
   #pumpQueued = false
   #turnOpen = false
   #turnEndsAt = 0
+  readonly #pumpSoon = (): void => {
+    this.#pumpQueued = false
+    this.#pump()
+  }
+  readonly #endTurn = (): void => {
+    this.#turnOpen = false
+    this.#pump()
+  }
 
   constructor(options: InProcessOptions) {
     this.#options = options
@@ -103,9 +67,7 @@ export class InProcessCalls {
 
   /** Calls that were dispatched and not answered yet. */
   get size(): number {
-    let size = 0
-    for (const flights of this.#flights.values()) size += flights.size
-    return size
+    return this.#flights.size
   }
 
   /** Starts what was dispatched before, too. A stopped engine can be started again. */
@@ -127,15 +89,15 @@ export class InProcessCalls {
     const { here, there, threads } = this.#options
     const inThread = threads.takes(request)
     const line = inThread ? there : here
-    const flight = new Flight(this, request, listener, { line, inThread })
+    const flight = new Flight(this, request, listener, line, inThread)
     if (this.#forgotten.size > 0 && this.#rejoin(flight)) return
-    this.#enter(flight)
+    this.#flights.add(flight)
     line.push(flight)
     this.#queuePump()
   }
 
   abort(key: CallKey, reason: string): void {
-    const flight = this.#flights.get(key.flowId)?.get(key.atom)
+    const flight = this.#flights.find(key.flowId, key.atom)
     if (flight === undefined || flight.abortReason !== undefined) return
     if (flight.request.call !== key.call || flight.request.direction !== key.direction) return
     flight.abortReason = reason
@@ -153,10 +115,7 @@ export class InProcessCalls {
   }
 
   forget(flowId: string, options: { readonly abort?: boolean | undefined } = {}): void {
-    const flights = this.#flights.get(flowId)
-    if (flights === undefined) return
-    this.#flights.delete(flowId)
-    for (const flight of flights.values()) {
+    for (const flight of this.#flights.takeFlow(flowId)) {
       flight.listener = undefined
       flight.withdrawn = true
       if (!flight.started) continue
@@ -170,10 +129,10 @@ export class InProcessCalls {
 
   /** A call that was started is over. */
   ended(flight: Flight, answer: CallAnswer): void {
-    if (!this.#running.delete(flight)) return
-    flight.line.done(flight)
+    if (flight.ended) return
+    this.#leave(flight)
     this.#answer(flight, answer)
-    if (this.#running.size === 0) this.#whenIdle?.()
+    if (this.#running === 0) this.#whenIdle?.()
     this.#queuePump()
   }
 
@@ -183,25 +142,25 @@ export class InProcessCalls {
     await this.#idle(graceMs)
     this.#state = 'stopped'
     this.#settled = []
-    this.#flights.clear()
+    const running = [...this.#flights.takeAll(), ...this.#forgotten.values()]
     this.#forgotten.clear()
-    for (const flight of this.#running) {
+    for (const flight of running) {
       flight.listener = undefined
       flight.successor = undefined
       flight.running?.abort('the engine stops')
     }
     await this.#idle(LINGER_MS)
-    for (const flight of this.#running) {
+    for (const flight of running) {
+      if (!flight.started || flight.ended) continue
       flight.running?.drop()
-      flight.line.done(flight)
+      this.#leave(flight)
     }
-    this.#running.clear()
     await this.#options.threads.stop()
   }
 
   /** Until nothing runs, at most `ms`. */
   #idle(ms: number): Promise<void> {
-    if (this.#running.size === 0 || ms <= 0) return Promise.resolve()
+    if (this.#running === 0 || ms <= 0) return Promise.resolve()
     return new Promise((resolve) => {
       const done = (): void => {
         clearTimeout(timer)
@@ -213,16 +172,11 @@ export class InProcessCalls {
     })
   }
 
-  #enter(flight: Flight): void {
-    const { flowId, atom } = flight.request
-    const flights = this.#flights.get(flowId)
-    if (flights === undefined) {
-      this.#flights.set(flowId, new Map([[atom, flight]]))
-    } else if (!flights.has(atom)) {
-      flights.set(atom, flight)
-    } else {
-      throw new Error(`${atom} of flow ${flowId} was dispatched while a call of it is under way`)
-    }
+  /** A call that ran is over: its place is free. */
+  #leave(flight: Flight): void {
+    flight.ended = true
+    flight.line.done(flight)
+    this.#running -= 1
   }
 
   /** I3. Whether a body of this very call still runs. */
@@ -231,24 +185,21 @@ export class InProcessCalls {
     const earlier = this.#forgotten.get(key)
     if (earlier === undefined) return false
     if (earlier.abortReason !== undefined) {
-      this.#enter(flight)
+      this.#flights.add(flight)
       earlier.successor = flight
       return true
     }
     this.#forgotten.delete(key)
     earlier.listener = flight.listener
     earlier.request = flight.request
-    this.#enter(earlier)
+    this.#flights.add(earlier)
     return true
   }
 
   #queuePump(): void {
     if (this.#pumping || this.#pumpQueued || this.#state === 'new') return
     this.#pumpQueued = true
-    queueMicrotask(() => {
-      this.#pumpQueued = false
-      this.#pump()
-    })
+    void MICROTASK.then(this.#pumpSoon) // `queueMicrotask` costs more: it makes an AsyncResource
   }
 
   #pump(): void {
@@ -279,17 +230,14 @@ export class InProcessCalls {
     if (this.#turnOpen) return performance.now() < this.#turnEndsAt
     this.#turnOpen = true
     this.#turnEndsAt = performance.now() + TURN_MS
-    setImmediate(() => {
-      this.#turnOpen = false
-      this.#pump()
-    })
+    setImmediate(this.#endTurn)
     return true
   }
 
   #begin(flight: Flight): void {
     const { request } = flight
     flight.started = true
-    this.#running.add(flight)
+    this.#running += 1
     if (request.again && request.repeat === 'never') {
       this.ended(flight, unknownOutcome(this.#now()))
       return
@@ -316,11 +264,7 @@ export class InProcessCalls {
       this.#passOn(flight, answer)
       return
     }
-    const flights = this.#flights.get(request.flowId)
-    if (flights !== undefined) {
-      flights.delete(request.atom)
-      if (flights.size === 0) this.#flights.delete(request.flowId)
-    }
+    this.#flights.remove(flight)
     listener.answer(request, answer)
   }
 

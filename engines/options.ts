@@ -4,7 +4,7 @@ import { UsageError } from '../src/base/errors.ts'
 import { silentLogger, type Logger } from '../src/base/logger.ts'
 import type { TaskRegistry } from '../src/worker/registry.ts'
 import type { CallEnvironment } from '../src/worker/run-call.ts'
-import type { CallThreads } from './in-process.ts'
+import { TaskThreads } from '../src/worker/task-threads.ts'
 
 /** Options of the engines that run tasks in this process. */
 export interface InProcessEngineOptions {
@@ -31,7 +31,7 @@ export interface InProcessEngineOptions {
 
 export interface ResolvedInProcess {
   readonly environment: CallEnvironment
-  readonly threads: CallThreads
+  readonly threads: TaskThreads
   readonly threadCount: number
 }
 
@@ -47,19 +47,16 @@ export function resolveInProcess(options: InProcessEngineOptions): ResolvedInPro
   if (!(Number.isInteger(threadCount) && threadCount >= 0)) {
     throw new UsageError(`threads: expected a whole number from 0, got ${threadCount}`)
   }
+  const heapMb = options.threadHeapMb
+  if (heapMb !== undefined && !(heapMb >= 8)) {
+    throw new UsageError(`threadHeapMb: expected at least 8, got ${heapMb}`)
+  }
   const environment = {
     tasks: options.tasks,
     logger: options.logger ?? silentLogger,
     clock: options.clock ?? realClock,
     abortGraceMs,
   }
-  return { environment, threads: noThreads, threadCount }
-}
-
-const noThreads: CallThreads = {
-  takes: () => false,
-  run: () => {
-    throw new Error('no threads')
-  },
-  stop: () => Promise.resolve(),
+  const threads = new TaskThreads({ tasks: options.tasks, environment, count: threadCount, heapMb })
+  return { environment, threads, threadCount }
 }

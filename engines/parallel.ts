@@ -1,7 +1,8 @@
 import { UsageError } from '../src/base/errors.ts'
 import type { CallKey, CallListener, CallRequest } from '../src/protocol/call.ts'
 import type { Engine } from './engine.ts'
-import { InProcessCalls, type Flight } from './in-process.ts'
+import type { Flight } from './flights.ts'
+import { InProcessCalls } from './in-process.ts'
 import { resolveInProcess, type InProcessEngineOptions } from './options.ts'
 import { SharedLine } from './waiting-lines.ts'
 

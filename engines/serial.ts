@@ -1,6 +1,7 @@
 import type { CallKey, CallListener, CallRequest } from '../src/protocol/call.ts'
 import type { Engine } from './engine.ts'
-import { InProcessCalls, type Flight } from './in-process.ts'
+import type { Flight } from './flights.ts'
+import { InProcessCalls } from './in-process.ts'
 import { resolveInProcess, type InProcessEngineOptions } from './options.ts'
 import { LinePerFlow } from './waiting-lines.ts'
 

@@ -129,55 +129,69 @@ export class Fifo<T> {
   }
 
   clear(): void {
-    this.#items = []
+    this.#items.length = 0
     this.#head = 0
   }
 }
 
-/** One queue for each priority, the biggest first. */
+/** One queue for each priority, the biggest first. Most of the time nothing waits, or one call: that one needs no queue. */
 class ByPriority<T extends Waiting, Q extends Queue<T>> {
   readonly #newQueue: () => Q
-  readonly #queues = new Map<number, Q>()
-  /** Priorities that have a queue, biggest first. */
-  #order: number[] = []
+  #only: T | undefined
+  readonly #queues: { readonly priority: number; readonly queue: Q }[] = []
 
   constructor(newQueue: () => Q) {
     this.#newQueue = newQueue
   }
 
   get isEmpty(): boolean {
-    return this.#order.length === 0
+    return this.#only === undefined && this.#queues.length === 0
   }
 
   push(call: T): void {
-    const { priority } = call.request
-    let queue = this.#queues.get(priority)
-    if (queue === undefined) {
-      queue = this.#newQueue()
-      this.#queues.set(priority, queue)
-      const at = this.#order.findIndex((other) => other < priority)
-      this.#order.splice(at === -1 ? this.#order.length : at, 0, priority)
+    if (this.isEmpty) {
+      this.#only = call
+      return
     }
-    queue.push(call)
+    const earlier = this.#only
+    this.#only = undefined
+    if (earlier !== undefined) this.#queueOf(earlier.request.priority).push(earlier)
+    this.#queueOf(call.request.priority).push(call)
   }
 
   shift(): T | undefined {
-    while (this.#order.length > 0) {
-      const priority = this.#order[0] ?? 0
-      const queue = this.#queues.get(priority)
-      const call = queue?.shift()
-      if (queue === undefined || queue.isEmpty) {
-        this.#queues.delete(priority)
-        this.#order.shift()
-      }
+    const only = this.#only
+    if (only !== undefined) {
+      this.#only = undefined
+      return only.withdrawn ? undefined : only // W1
+    }
+    for (let first = this.#queues[0]; first !== undefined; first = this.#queues[0]) {
+      const call = first.queue.shift()
+      if (first.queue.isEmpty) this.#queues.shift()
       if (call !== undefined && !call.withdrawn) return call // W1
     }
     return undefined
   }
 
   clear(): void {
-    this.#queues.clear()
-    this.#order = []
+    this.#only = undefined
+    this.#queues.length = 0
+  }
+
+  #queueOf(priority: number): Q {
+    let low = 0
+    let high = this.#queues.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      const found = this.#queues[middle]
+      if (found === undefined || found.priority <= priority) high = middle
+      else low = middle + 1
+    }
+    const found = this.#queues[low]
+    if (found !== undefined && found.priority === priority) return found.queue
+    const queue = this.#newQueue()
+    this.#queues.splice(low, 0, { priority, queue })
+    return queue
   }
 }
 

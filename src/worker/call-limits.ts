@@ -59,6 +59,7 @@ export class CallLimits {
 
   /** Starts the clocks. */
   start(): void {
+    if (this.#cause !== undefined) return
     const { timeoutMs, heartbeatMs, clock } = this.#options
     if (timeoutMs !== undefined) {
       const message = `no end within ${formatDuration(timeoutMs)}`
@@ -78,8 +79,8 @@ export class CallLimits {
     if (this.#options.heartbeatMs !== undefined) this.#lastBeatAt = this.#options.clock.now()
   }
 
-  abort(reason: string): void {
-    this.#ask({ kind: 'abort', message: reason })
+  abort(reason: string, kind: AbortCause['kind'] = 'abort'): void {
+    this.#ask({ kind, message: reason })
   }
 
   /** The call ended: no timer is left. */

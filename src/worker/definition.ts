@@ -1,8 +1,6 @@
-/** What the worker needs of what `task()` and `retryStrategy()` make; it depends on no more than this. */
+/** What the worker needs of what `task()` makes; it depends on no more than this. */
 import type { JsonObject } from '../base/json.ts'
 import type { TaskSignature } from '../flow/resolved.ts'
-import type { RetryRound } from '../machine/records.ts'
-import type { CallContext } from './call-context.ts'
 
 /** What a revert is given: the arguments, and the result or the failure of the execution. */
 export interface RevertInput {
@@ -24,18 +22,9 @@ export interface TaskDefinition {
   readonly revert?: ((input: never, context: never) => unknown) | undefined
 }
 
-export interface RetryStrategyDefinition {
-  readonly name: string
-  decide(history: readonly RetryRound[], context: CallContext): unknown
-}
-
 const TASK = Symbol.for('zagflow.task')
-const STRATEGY = Symbol.for('zagflow.strategy')
 
+/** Whether this is a task, of whatever copy of the package. */
 export function isTaskDefinition(value: object): value is TaskDefinition {
   return TASK in value
-}
-
-export function isStrategyDefinition(value: object): value is RetryStrategyDefinition {
-  return STRATEGY in value
 }

@@ -8,8 +8,9 @@
  */
 import { ConflictError, UnknownTaskError } from '../base/errors.ts'
 import type { TaskSignature } from '../flow/resolved.ts'
-import { isStrategyDefinition, isTaskDefinition } from './definition.ts'
-import type { RetryStrategyDefinition, TaskDefinition } from './definition.ts'
+import { isRetryStrategy, type RetryStrategyDefinition } from '../flow/retry-strategy.ts'
+import { isTaskDefinition, type TaskDefinition } from './definition.ts'
+import { loadModule, moduleUrl } from './load-module.ts'
 
 interface Registered<T> {
   readonly definition: T
@@ -36,6 +37,22 @@ export class TaskRegistry {
   }
 
   /**
+   * A registry of what modules export, given by paths (relative to `folder`) or URLs; TypeScript is run as it is. Rejects
+   * with what a module throws, and with {@link ConflictError}.
+   */
+  static async load(
+    modules: readonly string[],
+    options: { readonly folder?: string | undefined } = {},
+  ): Promise<TaskRegistry> {
+    const registry = new TaskRegistry()
+    for (const module of modules) {
+      const url = moduleUrl(module, options.folder)
+      registry.add(await loadModule(url), { module: url })
+    }
+    return registry
+  }
+
+  /**
    * Adds what `exported` holds; anything in it that is no definition is passed over. Give the URL of the module where it is
    * known: tasks with `cpu: true` are loaded from there in their threads. Throws {@link ConflictError}.
    */
@@ -51,8 +68,9 @@ export class TaskRegistry {
     return found.definition
   }
 
-  has(name: string): boolean {
-    return this.#tasks.has(name)
+  /** The task of that name, if it is known. */
+  find(name: string): TaskDefinition | undefined {
+    return this.#tasks.get(name)?.definition
   }
 
   /** The retry strategy of that name. Throws {@link UnknownTaskError}. */
@@ -96,7 +114,7 @@ export class TaskRegistry {
       register(this.#tasks, 'task', { definition: value, module })
       return
     }
-    if (isStrategyDefinition(value)) {
+    if (isRetryStrategy(value)) {
       register(this.#strategies, 'retry strategy', { definition: value, module })
       return
     }

@@ -13,6 +13,7 @@ import type { Clock } from '../base/clock.ts'
 import { toFailure, type Failure } from '../base/failure.ts'
 import type { Json, JsonObject } from '../base/json.ts'
 import type { Logger } from '../base/logger.ts'
+import type { RetryStrategyDefinition } from '../flow/retry-strategy.ts'
 import type { CallAnswer, CallListener, CallRequest } from '../protocol/call.ts'
 import { CallContext, type ContextHost } from './call-context.ts'
 import {
@@ -24,7 +25,7 @@ import {
   type LimitedCall,
 } from './call-limits.ts'
 import { readDecision } from './decision.ts'
-import type { RetryStrategyDefinition, TaskDefinition } from './definition.ts'
+import type { TaskDefinition } from './definition.ts'
 
 /** Where a call finds what it runs. Both throw when there is nothing of that name. */
 export interface Tasks {
@@ -48,7 +49,7 @@ export interface CallEnvironment {
 /** A call under way. */
 export interface RunningCall {
   /** Asks it to end. After the grace period it is answered without its body. */
-  abort(reason: string): void
+  abort(reason: string, kind?: AbortCause['kind']): void
   /** Nobody waits for it any more: no timer of it is left, and no answer comes. */
   drop(): void
 }
@@ -85,7 +86,8 @@ class Body implements RunningCall, LimitedCall, ContextHost {
   /** Code of what is thrown in the present step, where it has none of its own. */
   codeOfStep = 'TaskFailed'
   readonly #listener: CallListener
-  readonly #limits: CallLimits
+  /** Made when there is a limit, or an abort. */
+  #limits: CallLimits | undefined
   #context: CallContext | undefined
   #answered = false
 
@@ -94,12 +96,6 @@ class Body implements RunningCall, LimitedCall, ContextHost {
     this.environment = environment
     this.#listener = listener
     this.startedAt = environment.clock.now()
-    this.#limits = new CallLimits(this, {
-      timeoutMs: request.timeoutMs,
-      heartbeatMs: request.heartbeatMs,
-      abortGraceMs: environment.abortGraceMs,
-      clock: environment.clock,
-    })
   }
 
   get context(): CallContext {
@@ -112,21 +108,22 @@ class Body implements RunningCall, LimitedCall, ContextHost {
   }
 
   get cause(): AbortCause | undefined {
-    return this.#limits.cause
+    return this.#limits?.cause
   }
 
   start(): void {
-    this.#limits.start()
+    const { timeoutMs, heartbeatMs } = this.request
+    if (timeoutMs !== undefined || heartbeatMs !== undefined) this.#watch().start()
     this.#proceed(0, undefined)
   }
 
-  abort(reason: string): void {
-    if (!this.#answered) this.#limits.abort(reason)
+  abort(reason: string, kind: AbortCause['kind'] = 'abort'): void {
+    if (!this.#answered) this.#watch().abort(reason, kind)
   }
 
   drop(): void {
     this.#answered = true
-    this.#limits.end()
+    this.#limits?.end()
     this.#context?.end()
   }
 
@@ -143,7 +140,7 @@ class Body implements RunningCall, LimitedCall, ContextHost {
   }
 
   beat(): void {
-    this.#limits.beat()
+    this.#limits?.beat()
     this.environment.beat?.()
   }
 
@@ -153,6 +150,16 @@ class Body implements RunningCall, LimitedCall, ContextHost {
 
   report(progress: number, details: Json | undefined): void {
     if (!this.#answered) this.#listener.progress?.(this.request, progress, details)
+  }
+
+  #watch(): CallLimits {
+    this.#limits ??= new CallLimits(this, {
+      timeoutMs: this.request.timeoutMs,
+      heartbeatMs: this.request.heartbeatMs,
+      abortGraceMs: this.environment.abortGraceMs,
+      clock: this.environment.clock,
+    })
+    return this.#limits
   }
 
   /** Takes the steps from `index` on, as long as none has to be waited for. */
@@ -190,7 +197,7 @@ class Body implements RunningCall, LimitedCall, ContextHost {
   }
 
   #succeed(result: Json): void {
-    const cause = this.#limits.cause
+    const cause = this.#limits?.cause
     if (cause !== undefined && cause.kind !== 'abort') {
       this.#answer(answerTooLate(cause, this.startedAt)) // N4
     } else {
@@ -201,7 +208,7 @@ class Body implements RunningCall, LimitedCall, ContextHost {
   #fail(error: unknown): void {
     if (this.#answered) return
     const failure = this.#describe(error)
-    const cause = this.#limits.cause
+    const cause = this.#limits?.cause
     if (cause === undefined) {
       this.#answer({ kind: 'failed', failure, outcome: 'failure', startedAt: this.startedAt })
     } else {
@@ -219,7 +226,7 @@ class Body implements RunningCall, LimitedCall, ContextHost {
 
   #answer(answer: CallAnswer): void {
     if (this.#answered) return // N1
-    this.#limits.end()
+    this.#limits?.end()
     this.#context?.end()
     this.#answered = true
     this.#listener.answer(this.request, answer)
@@ -283,11 +290,11 @@ function findStrategy(body: Body): unknown {
 }
 
 async function decide(body: Body): Promise<unknown> {
+  const { task, rounds, args } = body.request
   body.codeOfStep = 'TaskFailed'
-  const rounds = copyOf(body.request.rounds ?? [])
-  const decision: unknown = await body.strategy?.decide(rounds, body.context)
+  const decision = await body.strategy?.decide(copyOf(rounds ?? []), copyOf(args), body.context)
   body.codeOfStep = 'InvalidResult'
-  return readDecision(body.request.task, decision)
+  return readDecision(task, decision)
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
