@@ -13,6 +13,7 @@ import { toJson } from '../base/codec.ts'
 import type { Failure } from '../base/failure.ts'
 import type { Json } from '../base/json.ts'
 import type { Logger } from '../base/logger.ts'
+import type { RevertContext } from '../flow/context.ts'
 import type { CallOutcome } from '../machine/records.ts'
 import type { CallKey, CallRequest } from '../protocol/call.ts'
 import { abortError, type AbortCause } from './call-limits.ts'
@@ -48,7 +49,7 @@ export function idempotencyKey(key: Omit<CallKey, 'jobId'>): string {
 }
 
 /** The context of one call. */
-export class CallContext {
+export class CallContext implements RevertContext {
   readonly #host: ContextHost
   #controller: AbortController | undefined
   #logger: Logger | undefined
@@ -112,8 +113,8 @@ export class CallContext {
   }
 
   /** Reverts: what is known of the execution. */
-  get outcome(): CallOutcome | undefined {
-    return this.#host.request.outcome
+  get outcome(): CallOutcome {
+    return this.#host.request.outcome ?? 'unknown'
   }
 
   /** Reverts: failures of the flow so far, by atom. */

@@ -9,7 +9,8 @@
 import { ConflictError, UnknownTaskError } from '../base/errors.ts'
 import type { TaskSignature } from '../flow/resolved.ts'
 import { isRetryStrategy, type RetryStrategyDefinition } from '../flow/retry-strategy.ts'
-import { isTaskDefinition, type TaskDefinition } from './definition.ts'
+import { taskDefinitionOf } from '../flow/task-brand.ts'
+import type { TaskDefinition } from '../flow/task.ts'
 import { loadModule, moduleUrl } from './load-module.ts'
 
 interface Registered<T> {
@@ -107,11 +108,11 @@ export class TaskRegistry {
   }
 
   #search(value: unknown, module: string | undefined, depth: number, seen: Set<unknown>): void {
-    if (depth === 0 || (typeof value !== 'object' && typeof value !== 'function')) return
-    if (value === null || seen.has(value)) return
+    if (depth === 0 || typeof value !== 'object' || value === null || seen.has(value)) return
     seen.add(value)
-    if (isTaskDefinition(value)) {
-      register(this.#tasks, 'task', { definition: value, module })
+    const definition = taskDefinitionOf(value)
+    if (definition !== undefined) {
+      register(this.#tasks, 'task', { definition, module })
       return
     }
     if (isRetryStrategy(value)) {
@@ -123,9 +124,8 @@ export class TaskRegistry {
       return
     }
     const tasks = memberOf(value, 'tasks')
-    if (typeof value === 'object' && isIterable(tasks)) {
+    if (isIterable(tasks)) {
       for (const task of tasks) this.#search(task, module, depth - 1, seen)
-      return
     }
     if (!isModule(value)) return
     for (const key of Object.keys(value))

@@ -14,6 +14,7 @@ import { toFailure, type Failure } from '../base/failure.ts'
 import type { Json, JsonObject } from '../base/json.ts'
 import type { Logger } from '../base/logger.ts'
 import type { RetryStrategyDefinition } from '../flow/retry-strategy.ts'
+import type { TaskDefinition } from '../flow/task.ts'
 import type { CallAnswer, CallListener, CallRequest } from '../protocol/call.ts'
 import { CallContext, type ContextHost } from './call-context.ts'
 import {
@@ -25,7 +26,6 @@ import {
   type LimitedCall,
 } from './call-limits.ts'
 import { readDecision } from './decision.ts'
-import type { TaskDefinition } from './definition.ts'
 
 /** Where a call finds what it runs. Both throw when there is nothing of that name. */
 export interface Tasks {
@@ -245,7 +245,7 @@ function validateArguments(body: Body): unknown {
 
 function execute(body: Body, args: unknown): unknown {
   body.codeOfStep = 'TaskFailed'
-  return body.task?.execute(args as never, body.context as never) // checked by the step before
+  return body.task?.execute(args as never, body.context) // checked by the step before
 }
 
 function validateResult(body: Body, result: unknown): unknown {
@@ -275,7 +275,7 @@ function revert(body: Body, args: unknown): unknown {
     outcome === 'success'
       ? { args, result: copyOf(result ?? null) }
       : { args, failure: failure ?? UNKNOWN }
-  return body.task?.revert?.(input as never, body.context as never) // checked by the step before
+  return body.task?.revert?.(input as never, body.context) // checked by the step before
 }
 
 /** What a revert is told when nobody knows how the execution ended. */
