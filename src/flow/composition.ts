@@ -1,0 +1,143 @@
+/** `linear()`, `unordered()`, `graph()`: flows of nodes, which are nodes themselves and can be run as they are. */
+import { definitionsByName, type Definition } from './definition.ts'
+import { describe, type SourceFlow } from './document.ts'
+import type { Duration } from './duration-option.ts'
+import { definitionsOf, flowPart, once, readDocument } from './flow-part.ts'
+import type { FlowKind } from './names.ts'
+import type { DeciderDepth, OnChildFailure } from './resolved.ts'
+import { conditionOf, type Retry } from './retry.ts'
+import type { Runnable } from './runnable.ts'
+import { checkId, checkPriority, checkReaction, checkText } from './step.ts'
+import type { Cel } from './template-of.ts'
+import type { Node } from './types/node.ts'
+
+/** Options of flows in flows. */
+export interface CompositionOptions {
+  /** Asked when something in it failed. @default none: the next one outwards is asked */
+  readonly retry?: Retry | undefined
+  /** Longest time of one round; then what runs is aborted, and it is a failure. @default none */
+  readonly timeout?: Duration | undefined
+  /** Runs only if the expression is true. */
+  readonly when?: string | Cel | undefined
+  /** `continue`: its failure reverts it, and what comes after it goes on without its symbols. */
+  readonly onFailure?: 'continue' | undefined
+  /** When a child failed, running siblings are awaited, aborted, or all others run to their end first. @default 'wait' */
+  readonly onChildFailure?: OnChildFailure | undefined
+  /** Free text for people, at most 500 characters. */
+  readonly label?: string | undefined
+  /** Bigger first among what is ready at the same time, -1,000 to 1,000. @default 0 */
+  readonly priority?: number | undefined
+}
+
+/** Options of a graph: explicit edges beside those that symbols make. */
+export interface GraphOptions<Ids extends string = string> extends CompositionOptions {
+  readonly links?: readonly Link<Ids>[] | undefined
+}
+
+/** An edge of a graph: `to` runs after `from`. */
+export interface Link<Ids extends string = string> {
+  readonly from: Ids
+  readonly to: Ids
+  /** A decider: false kills this edge. */
+  readonly when?: string | Cel | undefined
+  /** How far a dead edge reaches. @default 'path' */
+  readonly depth?: DeciderDepth | undefined
+}
+
+/** A flow in a flow, which can be run and posted, too. Immutable; each method gives another one. */
+export interface Composition<Id extends string, Requires, Provides>
+  extends Node<Id, Requires, Provides>, Runnable<Requires, Provides> {
+  /** Gives it another id, as siblings must differ. */
+  as<const NewId extends string>(id: NewId): Composition<NewId, Requires, Provides>
+  /** Runs only if the expression is true; else it is skipped whole, and what it provides is absent. */
+  when(condition: string | Cel): Composition<Id, Requires, Partial<Provides>>
+  /** Its failure reverts it; what comes after it goes on without its symbols. */
+  onFailure(reaction: 'continue'): Composition<Id, Requires, Partial<Provides>>
+  /** Free text for people, at most 500 characters. */
+  label(text: string): Composition<Id, Requires, Provides>
+  /** Bigger first among what is ready at the same time, -1,000 to 1,000. @default 0 */
+  priority(priority: number): Composition<Id, Requires, Provides>
+}
+
+/** One after the other, in the order of the list. */
+export function linear<const Id extends string, const N extends readonly Node[]>(
+  id: Id,
+  nodes: N,
+  options: CompositionOptions = {},
+): Composition<Id, unknown, unknown> {
+  return compose('linear', id, nodes, options) as Composition<Id, unknown, unknown>
+}
+
+/** In no order: children may run at once, and do not see each other's symbols. */
+export function unordered<const Id extends string, const N extends readonly Node[]>(
+  id: Id,
+  nodes: N,
+  options: CompositionOptions = {},
+): Composition<Id, unknown, unknown> {
+  return compose('unordered', id, nodes, options) as Composition<Id, unknown, unknown>
+}
+
+/** In the order that follows from what children require and provide, and from `links`. */
+export function graph<const Id extends string, const N extends readonly Node[]>(
+  id: Id,
+  nodes: N,
+  options: GraphOptions = {},
+): Composition<Id, unknown, unknown> {
+  return compose('graph', id, nodes, options) as Composition<Id, unknown, unknown>
+}
+
+const OPTION_KEYS = ['retry', 'timeout', 'when', 'onFailure', 'onChildFailure', 'label', 'priority']
+
+/** @internal A flow in a flow with that piece of a document. */
+function compose(
+  kind: FlowKind,
+  id: string,
+  nodes: readonly Node[],
+  options: GraphOptions,
+): unknown {
+  const where = `${kind}(${describe(id)})`
+  checkId(id, where)
+  const source = {
+    id,
+    ...placement(options, where),
+    ...flowPart(kind, nodes, options, OPTION_KEYS, where),
+  } as SourceFlow // it has the keys of its kind
+  return compositionOf(source, definitionsOf(nodes, options.retry))
+}
+
+function compositionOf(source: SourceFlow, definitions: readonly Definition[]): unknown {
+  const id = source.id ?? ''
+  const where = `the flow "${id}"`
+  const change = (more: Partial<SourceFlow>): unknown => {
+    return compositionOf({ ...source, ...more } as SourceFlow, definitions) // of the same kind
+  }
+  const read = once(() => {
+    const { id: _, ...rest } = source
+    return readDocument({ flow: id, ...rest })
+  })
+  const tasks = once(() => definitionsByName(definitions, id))
+  return Object.freeze({
+    '~node': Object.freeze({ id, source: Object.freeze(source), definitions }),
+    get document() {
+      return read()
+    },
+    get tasks() {
+      return tasks()
+    },
+    as: (newId: string) => change({ id: checkId(newId, where) }),
+    when: (condition: string | Cel) => change({ when: conditionOf(condition, `${where}: when`) }),
+    onFailure: (reaction: 'continue') => change({ onFailure: checkReaction(reaction, where) }),
+    label: (label: string) => change({ label: checkText(label, `${where}: label`) }),
+    priority: (priority: number) => change({ priority: checkPriority(priority, where) }),
+  })
+}
+
+function placement(options: CompositionOptions, where: string): Partial<SourceFlow> {
+  const { when, onFailure, label, priority } = options
+  return {
+    ...(when === undefined ? {} : { when: conditionOf(when, `${where}: when`) }),
+    ...(onFailure === undefined ? {} : { onFailure: checkReaction(onFailure, where) }),
+    ...(label === undefined ? {} : { label: checkText(label, `${where}: label`) }),
+    ...(priority === undefined ? {} : { priority: checkPriority(priority, where) }),
+  }
+}

@@ -1,0 +1,115 @@
+/** `flow()`: the root, with typed input and output; nothing else is asked of outside. */
+import { UsageError } from '../base/errors.ts'
+import { describe } from './document.ts'
+import type { Link } from './composition.ts'
+import { definitionsByName } from './definition.ts'
+import type { Duration } from './duration-option.ts'
+import { definitionsOf, flowPart, once, readDocument } from './flow-part.ts'
+import { FLOW_KINDS, nameProblem, type FlowKind } from './names.ts'
+import type { OnChildFailure } from './resolved.ts'
+import type { Retry } from './retry.ts'
+import type { Runnable } from './runnable.ts'
+import { readShape } from './schema.ts'
+import { templateOf } from './template-of.ts'
+import type { Node } from './types/node.ts'
+import type { Shape } from './types/schema.ts'
+
+/** A closed flow: what {@link flow} makes. */
+export interface Flow<Name extends string, Input, Output> extends Runnable<Input, Output> {
+  readonly name: Name
+}
+
+export interface FlowOptions<Input extends Shape, Output> {
+  /** Of this flow, a whole number from 1; grows when you change it. */
+  readonly version?: number | undefined
+  readonly description?: string | undefined
+  /** What the flow is given: a schema for each symbol. @default {} */
+  readonly input?: Input | undefined
+  /** What it gives: paths, expressions, constants. @default every symbol that its nodes provide */
+  readonly output?: Output | undefined
+  /** How its nodes are ordered: see `linear`, `unordered`, `graph`. @default 'linear' */
+  readonly kind?: FlowKind | undefined
+  /** With `kind: "graph"`: edges beside those that symbols make. */
+  readonly links?: readonly Link[] | undefined
+  readonly retry?: Retry | undefined
+  /** Longest time of one round of the flow. @default none */
+  readonly timeout?: Duration | undefined
+  /** For searching jobs. */
+  readonly labels?: { readonly [name: string]: string } | undefined
+  /** When a child failed, running siblings are awaited, aborted, or all others run to their end first. @default 'wait' */
+  readonly onChildFailure?: OnChildFailure | undefined
+}
+
+const KEYS = [
+  'version',
+  'description',
+  'input',
+  'output',
+  'kind',
+  'retry',
+  'timeout',
+  'labels',
+  'onChildFailure',
+]
+
+export function flow<const Name extends string, Input extends Shape, const Output>(
+  name: Name,
+  options: FlowOptions<Input, Output>,
+  nodes: readonly Node[],
+): Flow<Name, unknown, unknown> {
+  return makeFlow(name, options, nodes) as Flow<Name, unknown, unknown>
+}
+
+function makeFlow(
+  name: string,
+  options: FlowOptions<Shape, unknown>,
+  nodes: readonly Node[],
+): unknown {
+  const where = `flow(${describe(name)})`
+  const problem = typeof name === 'string' ? nameProblem(name) : 'a name is a text'
+  if (problem !== undefined) throw new UsageError(`${where}: ${problem}`)
+  const { kind = 'linear', version, description, input, output, labels } = options ?? {}
+  if (!FLOW_KINDS.includes(kind)) {
+    throw new UsageError(`${where}: kind is ${describe(kind)}, expected ${FLOW_KINDS.join(', ')}`)
+  }
+  const part = flowPart(kind, nodes, options, KEYS, where)
+  const written = {
+    zagflow: 1,
+    flow: name,
+    ...(version === undefined ? {} : { version }),
+    ...(description === undefined ? {} : { description }),
+    input: sourceInput(input ?? {}, where),
+    ...(output === undefined ? {} : { output: templateOf(output, `${where}: output`) }),
+    ...(labels === undefined ? {} : { labels }),
+    ...part,
+  }
+  const definitions = definitionsOf(nodes, options.retry)
+  const document = once(() => readDocument(written))
+  const tasks = once(() => definitionsByName(definitions, name))
+  return Object.freeze({
+    name,
+    '~flow': FOR_TYPES,
+    get document() {
+      return document()
+    },
+    get tasks() {
+      return tasks()
+    },
+  })
+}
+
+const FOR_TYPES = Object.freeze({})
+
+/** The input as a document has it. */
+function sourceInput(input: Shape, where: string): { readonly [symbol: string]: unknown } {
+  const { symbols } = readShape(input, 'input of a flow', `${where}: its input has`)
+  const source: { [symbol: string]: unknown } = {}
+  for (const [name, symbol] of Object.entries(symbols)) {
+    source[name] = {
+      ...symbol.schema,
+      ...(symbol.default === undefined ? {} : { default: symbol.default }),
+      ...(symbol.optional === true ? { optional: true } : {}),
+    }
+  }
+  return source
+}
