@@ -253,6 +253,33 @@ export class UsageError extends ZagflowError {
   }
 }
 
+/** An expression of a flow that cannot be compiled, or not be evaluated with the values it met. Mend the expression. */
+export class ExpressionError extends ZagflowError {
+  override readonly code = 'Expression'
+  /** The expression, without `${{ }}`. */
+  readonly expression: string
+  /** What is wrong, without the expression. */
+  readonly reason: string
+  /** Where in the expression, from 0. */
+  readonly at: number | undefined
+
+  constructor(
+    expression: string,
+    reason: string,
+    options: { readonly at?: number | undefined; readonly hint?: string | undefined } = {},
+  ) {
+    const shown = expression.length > 200 ? `${expression.slice(0, 200)}…` : expression
+    const near =
+      options.at === undefined || options.at === 0 || expression.length <= 40
+        ? ''
+        : ` near "${expression.slice(options.at, options.at + 20)}"`
+    super(withHint(`\${{ ${shown.trim()} }}: ${reason}${near}`, options.hint))
+    this.expression = expression
+    this.reason = withHint(reason, options.hint)
+    this.at = options.at
+  }
+}
+
 /** One line about an issue: where, what, expected and got, how to mend it. */
 export function composeIssue(issue: Issue, source?: string): string {
   let text = ''

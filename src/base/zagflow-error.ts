@@ -13,6 +13,7 @@ export const ERROR_CODES = [
   'NotSerialisable',
   'MigrationNeeded',
   'Usage',
+  'Expression',
 ] as const
 export type ErrorCode = (typeof ERROR_CODES)[number]
 

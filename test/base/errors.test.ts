@@ -18,6 +18,7 @@ const one: readonly ZagflowError[] = [
   new errors.NotSerialisableError({ path: 'a', reason: 'a Date', instead: 'give a text' }),
   new errors.MigrationNeededError({ database: 'd', found: undefined, needed: '001' }),
   new errors.UsageError('wrong'),
+  new errors.ExpressionError('a +', 'unexpected end'),
 ]
 
 /** Found upwards from the compiled test, so that it works from every output folder. */
