@@ -13,7 +13,10 @@ type Options<T> = Partial<Omit<T, 'id' | 'kind' | 'nodes' | 'requires' | 'provid
 /** A task with a revert, unless told otherwise. */
 export function task(
   id: string,
-  options: Options<ResolvedTask> & { requires?: readonly string[]; provides?: readonly string[] } = {},
+  options: Options<ResolvedTask> & {
+    requires?: readonly string[]
+    provides?: readonly string[]
+  } = {},
 ): ResolvedTask {
   const { requires = [], provides = [], ...rest } = options
   return {
@@ -29,11 +32,19 @@ export function task(
 
 type FlowOptions = Options<ResolvedFlow>
 
-export function linear(id: string, nodes: readonly ResolvedNode[], options: FlowOptions = {}): ResolvedFlow {
+export function linear(
+  id: string,
+  nodes: readonly ResolvedNode[],
+  options: FlowOptions = {},
+): ResolvedFlow {
   return { kind: 'linear', id, nodes, ...options }
 }
 
-export function unordered(id: string, nodes: readonly ResolvedNode[], options: FlowOptions = {}): ResolvedFlow {
+export function unordered(
+  id: string,
+  nodes: readonly ResolvedNode[],
+  options: FlowOptions = {},
+): ResolvedFlow {
   return { kind: 'unordered', id, nodes, ...options }
 }
 
@@ -47,7 +58,10 @@ export function graph(
 }
 
 /** The document of a flow whose input is open. */
-export function document(root: ResolvedFlow, options: Partial<ResolvedDocument> = {}): ResolvedDocument {
+export function document(
+  root: ResolvedFlow,
+  options: Partial<ResolvedDocument> = {},
+): ResolvedDocument {
   return { format: 1, flow: root.id, source: 'test', closed: false, input: {}, root, ...options }
 }
 
