@@ -5,19 +5,15 @@
 import { ParallelEngine } from '../engines/parallel.ts'
 import { SerialEngine } from '../engines/serial.ts'
 import type { CallRequest, Engine } from '../engines/engine.ts'
+import { task } from '../src/flow/task.ts'
 import { TaskRegistry } from '../src/worker/registry.ts'
 
 const CALLS = 100_000
 const ROUNDS = 7
 
-const common = {
-  signature: { name: '', requires: {}, provides: {}, revert: false },
-  validateArguments: (args: unknown) => args,
-  validateResult: (result: unknown) => result,
-}
 const tasks = TaskRegistry.of(
-  { [Symbol.for('zagflow.task')]: true, ...common, name: 'sync', execute: () => undefined },
-  { [Symbol.for('zagflow.task')]: true, ...common, name: 'async', execute: async () => undefined },
+  task('sync', { execute: () => undefined }),
+  task('async', { execute: async () => undefined }),
 )
 
 function requestOf(task: string, flow: number): CallRequest {

@@ -40,8 +40,8 @@ export interface CallEnvironment {
   readonly clock: Clock
   /** From the abort of a call to the verdict about it, in ms. */
   readonly abortGraceMs: number
-  /** Threads: looks for messages that could not come in because the loop was busy. */
-  readonly listen?: (() => void) | undefined
+  /** Threads: the abort that could not come in because the body never gave up its thread. */
+  readonly heardAbort?: (() => AbortCause | undefined) | undefined
   /** Threads: passes a heartbeat on. */
   readonly beat?: (() => void) | undefined
 }
@@ -145,7 +145,8 @@ class Body implements RunningCall, LimitedCall, ContextHost {
   }
 
   listen(): void {
-    this.environment.listen?.()
+    const cause = this.environment.heardAbort?.()
+    if (cause !== undefined) this.abort(cause.message, cause.kind)
   }
 
   report(progress: number, details: Json | undefined): void {
@@ -219,6 +220,9 @@ class Body implements RunningCall, LimitedCall, ContextHost {
 
   #describe(error: unknown): Failure {
     const failure = toFailure(error, { code: this.codeOfStep })
+    if (this.codeOfStep === 'NotSerialisable') {
+      return { ...failure, message: `the result of ${this.request.task}: ${failure.message}` }
+    }
     // The same arguments and the same tasks are there at the next attempt.
     const isHopeless = failure.code === 'InvalidArguments' || failure.code === 'UnknownTask'
     return isHopeless ? { ...failure, retryable: false } : failure

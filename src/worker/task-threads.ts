@@ -8,7 +8,7 @@
  * H3  A thread that dies takes one call with it: that call fails with `WorkerLost`, outcome unknown. The process lives.
  * H4  Limits run from the start of the body, not while the call waits or its module is loaded.
  */
-import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import { MessageChannel, receiveMessageOnPort, type MessagePort } from 'node:worker_threads'
 import type { Piscina } from 'piscina'
 import { toFailure } from '../base/failure.ts'
 import type { CallAnswer, CallListener, CallRequest } from '../protocol/call.ts'
@@ -181,6 +181,7 @@ class ThreadCall implements RunningCall, LimitedCall {
   }
 
   settle(answer: CallAnswer): void {
+    this.#hearTheRest()
     if (this.#over) return
     this.#end()
     this.#listener.answer(this.request, { ...answer, startedAt: this.#startedAt })
@@ -207,8 +208,21 @@ class ThreadCall implements RunningCall, LimitedCall {
     this.#limits.end()
   }
 
+  /** The answer comes another way, and may be here before what was said before it. */
+  #hearTheRest(): void {
+    const port = this.#port
+    if (port === undefined) return
+    for (
+      let got = receiveMessageOnPort(port);
+      got !== undefined;
+      got = receiveMessageOnPort(port)
+    ) {
+      this.#hear(got.message as FromThread) // only our thread has the other end
+    }
+  }
+
   #hear(message: FromThread): void {
-    if (this.#over) return
+    if (this.#over && message.kind !== 'log') return
     switch (message.kind) {
       case 'started':
         this.#startedAt = this.#environment.clock.now()

@@ -15,7 +15,7 @@ import type { Logger, LogFields } from '../base/logger.ts'
 import type { CallAnswer } from '../protocol/call.ts'
 import { loadModule } from './load-module.ts'
 import { TaskRegistry } from './registry.ts'
-import { runCall, type CallEnvironment, type RunningCall } from './run-call.ts'
+import { runCall, type CallEnvironment } from './run-call.ts'
 import type { FromThread, LOG_LEVELS, ThreadCallInput, ToThread } from './thread-messages.ts'
 
 /** T1: longer than any call, shorter than what a timer overflows at. */
@@ -31,15 +31,12 @@ export async function runInThread(input: ThreadCallInput): Promise<CallAnswer> {
   try {
     const tasks = await registryOf(module)
     return await new Promise((resolve) => {
-      let running: RunningCall | undefined
-      const hear = ({ cause }: ToThread): void => running?.abort(cause.message, cause.kind)
-      const environment = environmentOf(tasks, port, say, hear)
-      port.on('message', hear)
       say({ kind: 'started' })
-      running = runCall(request, environment, {
+      const running = runCall(request, environmentOf(tasks, port, say), {
         answer: (_request, answer) => resolve(answer),
         progress: (_request, progress, details) => say({ kind: 'progress', progress, details }),
       })
+      port.on('message', ({ cause }: ToThread) => running.abort(cause.message, cause.kind))
     })
   } catch (error) {
     const cause = toFailure(error)
@@ -63,7 +60,6 @@ function environmentOf(
   tasks: TaskRegistry,
   port: MessagePort,
   say: (message: FromThread) => void,
-  hear: (message: ToThread) => void,
 ): CallEnvironment {
   let lastBeatAt = 0
   return {
@@ -77,14 +73,9 @@ function environmentOf(
       lastBeatAt = now
       say({ kind: 'beat' })
     },
-    listen() {
-      for (
-        let got = receiveMessageOnPort(port);
-        got !== undefined;
-        got = receiveMessageOnPort(port)
-      ) {
-        hear(got.message as ToThread) // only our caller has the other end
-      }
+    heardAbort() {
+      const got = receiveMessageOnPort(port)
+      return got === undefined ? undefined : (got.message as ToThread).cause // our caller says nothing else
     },
   }
 }

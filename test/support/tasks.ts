@@ -108,14 +108,12 @@ async function deed(
       return value
     case 'hang': {
       const { signal } = context
-      await new Promise<never>((_, reject) => {
-        signal.addEventListener('abort', () => {
-          const reason: unknown = signal.reason
-          journal.push(`abort ${key} ${reason instanceof Error ? reason.name : 'junk'}`)
-          reject(reason instanceof Error ? reason : new Error('no reason'))
-        })
-      })
-      return null
+      if (!signal.aborted) {
+        await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
+      }
+      const reason: unknown = signal.reason
+      journal.push(`abort ${key} ${reason instanceof Error ? reason.name : 'junk'}`)
+      throw reason
     }
     case 'hangDeaf':
       await gateOf(`deaf ${key}`).promise
