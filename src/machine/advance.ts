@@ -19,7 +19,7 @@ import {
   ended,
   executeFailed,
   follow,
-  passOutwards,
+  goOutwards,
   resolveFailure,
   revertAttemptFailed,
   tryAgain,
@@ -32,7 +32,11 @@ import {
   goAtom,
   goFlow,
   goScope,
+  isCovered,
+  isCurrent,
   isHeld,
+  planDone,
+  planRevert,
   touchAtom,
   type AtomRun,
   type Run,
@@ -64,6 +68,7 @@ export function advance(run: Run, event: MachineEvent, now: number): Step {
   const applied = apply(run, event)
   for (let at = 0; at < run.work.length; at++) {
     const work = run.work[at] as (typeof run.work)[number]
+    if (!isCurrent(work)) continue
     if (work.kind === 'start') startChild(run, work.scope, work.index)
     else if (work.kind === 'done') {
       nodeDone(run, work.node)
@@ -133,7 +138,7 @@ function succeeded(run: Run, ref: CallRef, answer: StrategyAnswer | undefined): 
         run.failures.delete(atom.path)
       }
       goAtom(run, atom, 'SUCCESS', { call: atom.executeCalls })
-      run.work.push({ kind: 'done', node: atom })
+      planDone(run, atom)
       return true
     case 'revert':
       atom.revertCalls++
@@ -156,19 +161,11 @@ function decided(run: Run, retry: AtomRun, answer: StrategyAnswer | undefined): 
     if (answer.delayMs !== undefined) run.strategyDelays.set(retry.path, answer.delayMs)
     if (answer.value !== undefined) run.strategyValues.set(retry.path, answer.value)
   }
-  if (!follow(run, retry.scope, answer.decision)) goOutwards(run, retry, asked.failure)
-}
-
-/** A retry gave up: it is what failed for those around its flow. */
-function goOutwards(run: Run, retry: AtomRun, failure: Failure): void {
-  const scope = retry.scope
-  if (scope.plan.continues) revertScope(run, scope, 'CONTINUE')
-  else if (scope.parent === null) revertScope(run, scope, 'REVERT')
-  else {
-    scope.stalled = true
-    passOutwards(run, retry, scope.parent, failure)
-    ended(run, scope)
+  const last = retry.rounds?.at(-1)
+  if (answer.decision === 'REVERT' && last !== undefined) {
+    retry.rounds = [...(retry.rounds ?? []).slice(0, -1), { ...last, decision: 'REVERT' }]
   }
+  if (!follow(run, retry.scope, answer.decision)) goOutwards(run, retry, asked.failure)
 }
 
 function failed(run: Run, event: Extract<MachineEvent, { kind: 'failed' }>): boolean {
@@ -199,6 +196,7 @@ function retryFailed(run: Run, retry: AtomRun, failure: Failure): void {
   retry.failure = failure
   run.failures.set(retry.path, failure)
   goAtom(run, retry, 'FAILURE', { failure })
+  if (retry.scope.reverting) planRevert(run, retry.scope)
   goOutwards(run, retry, failure)
 }
 
@@ -221,6 +219,7 @@ function evaluationKnown(
       conditionsKnown(run, purpose, value)
       return
     case 'round':
+      if (purpose.entry !== purpose.retry.scope.entry) return
       if ('round' in value) roundKnown(run, purpose.retry, value.round, value.left, value.attempts)
       return
     case 'again': {
@@ -257,12 +256,13 @@ function evaluationFailed(run: Run, purpose: EvaluatePurpose, failure: Failure):
   switch (purpose.kind) {
     case 'conditions': {
       const plan = purpose.scope.plan.children[purpose.index]
-      if (plan === undefined || purpose.scope.reverting || isHeld(run)) return
+      if (plan === undefined || purpose.scope.entry !== purpose.entry) return
+      if (purpose.scope.reverting || isHeld(run)) return
       conditionFailed(run, purpose.scope, purpose.index, failure)
       return
     }
     case 'round':
-      retryFailed(run, purpose.retry, failure)
+      if (purpose.entry === purpose.retry.scope.entry) retryFailed(run, purpose.retry, failure)
       return
     case 'again':
       if (purpose.direction === 'execute') atomFailed(run, purpose.atom, failure)
@@ -296,7 +296,9 @@ function due(run: Run, path: string): boolean {
   if (atom !== undefined) return atomDue(run, atom)
   const scope = run.scopes.get(path)
   if (scope === undefined || scope.dueAt === null || scope.dueAt > run.now) return false
-  if (scope.state !== 'ENTERED' || scope.reverting || isHeld(run)) return false
+  if (scope.state !== 'ENTERED' || isHeld(run)) return false
+  // The time counts for all rounds of its retry, the reverts and waits between them included.
+  if (scope.reverting && (scope.intention !== 'RETRY' || isCovered(scope))) return false
   scope.dueAt = null
   run.waiting--
   const seconds = (scope.plan.timeoutMs ?? 0) / 1000

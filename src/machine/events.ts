@@ -67,6 +67,7 @@ export type EvaluatePurpose =
   | {
       readonly kind: 'conditions'
       readonly scope: ScopeRun
+      readonly entry: number
       readonly index: number
       readonly when: string | null
       readonly links: readonly string[]
@@ -74,7 +75,7 @@ export type EvaluatePurpose =
       readonly edges: readonly number[]
       readonly dead: number
     }
-  | { readonly kind: 'round'; readonly retry: AtomRun }
+  | { readonly kind: 'round'; readonly retry: AtomRun; readonly entry: number }
   /** A task failed: is there another attempt? */
   | {
       readonly kind: 'again'

@@ -12,6 +12,7 @@ import {
   goAtom,
   isAtom,
   isHeld,
+  planRevert,
   touchAtom,
   type AtomRun,
   type NodeRun,
@@ -108,7 +109,7 @@ export function atomFailed(run: Run, atom: AtomRun, failure: Failure): void {
   goAtom(run, atom, 'FAILURE', { call: atom.executeCalls, failure })
   const isReverting = atom.scope.reverting
   resolveFailure(run, atom, failure)
-  if (isReverting) run.work.push({ kind: 'revert', node: atom })
+  if (isReverting) planRevert(run, atom)
   else ended(run, atom.scope)
 }
 
@@ -120,7 +121,7 @@ export function resolveFailure(run: Run, origin: NodeRun, failure: Failure): voi
   if (isAtom(origin)) {
     const { plan, scope } = origin
     if (plan.kind === 'task' && plan.continues) {
-      if (!scope.reverting) run.work.push({ kind: 'revert', node: origin })
+      if (!scope.reverting) planRevert(run, origin)
       return
     }
   } else if (origin.plan.continues) {
@@ -205,7 +206,7 @@ function remember(run: Run, retry: AtomRun, failed: NodeRun, failure: Failure): 
   if (last === undefined || Object.hasOwn(last.failures, failed.path)) return
   retry.rounds = [
     ...rounds.slice(0, -1),
-    { value: last.value, failures: { ...last.failures, [failed.path]: failure } },
+    { ...last, failures: { ...last.failures, [failed.path]: failure } },
   ]
   touchAtom(run, retry)
 }
@@ -215,6 +216,7 @@ function decide(run: Run, retry: AtomRun, origin: NodeRun, failure: Failure): De
   if (data === null) return 'REVERT'
   if (data.kind === 'never') return data.answer === 'revertAll' ? 'REVERT_ALL' : 'REVERT'
   if (data.kind === 'strategy') {
+    if (retry.rounds?.at(-1)?.decision === 'REVERT') return 'REVERT'
     if (run.deciding.has(retry.path)) return 'asked'
     run.deciding.set(retry.path, { origin, failure })
     run.inflight++
@@ -257,5 +259,17 @@ export function ended(run: Run, scope: ScopeRun | null): void {
     }
     if (!inside.stalled || inside.reverting || inside.parent === null) return
     deactivate(inside)
+  }
+}
+
+/** A retry gave up: it is what failed for those around its flow. */
+export function goOutwards(run: Run, retry: AtomRun, failure: Failure): void {
+  const scope = retry.scope
+  if (scope.plan.continues) revertScope(run, scope, 'CONTINUE')
+  else if (scope.parent === null) revertScope(run, scope, 'REVERT')
+  else {
+    scope.stalled = true
+    passOutwards(run, retry, scope.parent, failure)
+    ended(run, scope)
   }
 }

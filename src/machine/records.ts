@@ -20,6 +20,8 @@ export type IgnoreReason = 'when' | 'path' | 'atom' | 'neighbors' | 'flow' | 'al
 export interface RetryRound {
   readonly value: Json
   readonly failures: { readonly [atom: string]: Failure }
+  /** A strategy's answer that passed the failure outwards: it is not asked again about this round. */
+  readonly decision?: 'REVERT' | undefined
 }
 
 /** The atom detail: one row for each atom that has started, been ignored or reverted. */

@@ -10,7 +10,7 @@
 import type { FlowPlan, Plan, TaskPlan } from '../flow/compile.ts'
 import { nodeAt } from '../flow/compile.ts'
 import type { AtomRecord, ScopeRecord } from './records.ts'
-import { resolveFailure } from './failure.ts'
+import { goOutwards, resolveFailure } from './failure.ts'
 import { callRevert, resetContent, setUp } from './revert.ts'
 import {
   around,
@@ -19,6 +19,7 @@ import {
   ensureScope,
   goFlow,
   isAtom,
+  planStart,
   type AtomRun,
   type NodeRun,
   type Run,
@@ -216,6 +217,10 @@ function resumeScope(run: Run, scope: ScopeRun, covered: boolean): void {
     if (!covered) setUp(run, scope)
     return
   }
+  if (retry?.state === 'FAILURE' && retry.failure !== null && scope.state === 'ENTERED') {
+    goOutwards(run, retry, retry.failure)
+    return
+  }
   if (scope.failure !== null && scope.state === 'ENTERED') {
     resolveFailure(run, scope, scope.failure)
     return
@@ -280,7 +285,7 @@ function startReady(run: Run, scope: ScopeRun): void {
   if (scope.plan.pattern === 'linear') {
     let next = 0
     while (next < scope.plan.children.length && isDoneAt(scope, next)) next++
-    if (!scope.children.has(next)) run.work.push({ kind: 'start', scope, index: next })
+    if (!scope.children.has(next)) planStart(run, scope, next)
     return
   }
   const order = scope.plan.children.map((child) => child.index)
@@ -290,7 +295,7 @@ function startReady(run: Run, scope: ScopeRun): void {
   )
   for (const index of order) {
     if (!scope.children.has(index) && (scope.unmet === null || scope.unmet[index] === 0)) {
-      run.work.push({ kind: 'start', scope, index })
+      planStart(run, scope, index)
     }
   }
 }

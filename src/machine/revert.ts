@@ -14,6 +14,8 @@ import {
   isAtom,
   isCovered,
   isHeld,
+  planDone,
+  planRevert,
   touchAtom,
   touchScope,
   type AtomRun,
@@ -39,7 +41,7 @@ export function setUp(run: Run, scope: ScopeRun, abort = false): void {
   const aborts = abort || run.aborting.has(scope)
   if (scope.reverting) {
     if (aborts) for (const node of scope.children.values()) abortRunning(run, node, aborts)
-    if (scope.unreverted === 0) run.work.push({ kind: 'revert', node: scope })
+    if (scope.unreverted === 0) planRevert(run, scope)
     return
   }
   scope.reverting = true
@@ -48,22 +50,19 @@ export function setUp(run: Run, scope: ScopeRun, abort = false): void {
   const turns: NodeRun[] = []
   for (const [index, node] of scope.children) {
     node.blockers = 0
-    node.isGone = isReverted(node)
-    if (node.isGone) continue
+    node.isGone = false
     scope.unreverted++
-    for (const next of successorsOf(scope.plan, index)) {
-      const successor = scope.children.get(next)
-      if (successor !== undefined && !isReverted(successor)) node.blockers++
-    }
+    for (const next of successorsOf(scope.plan, index))
+      if (scope.children.has(next)) node.blockers++
     if (aborts) abortRunning(run, node, aborts)
     if (node.blockers === 0) turns.push(node)
   }
   if (scope.unreverted === 0) {
-    run.work.push({ kind: 'revert', node: scope })
+    planRevert(run, scope)
     return
   }
   turns.sort((a, b) => b.plan.priority - a.plan.priority)
-  for (const node of turns) run.work.push({ kind: 'revert', node })
+  for (const node of turns) planRevert(run, node)
 }
 
 function isReverted(node: NodeRun): boolean {
@@ -93,6 +92,7 @@ export function revertNode(run: Run, node: NodeRun): void {
     const isOwnEnd = node.plan.kind === 'task' && node.plan.continues
     if (node.scope.reverting || isOwnEnd) revertAtom(run, node)
   } else if (node.intention === 'EXECUTE' && !(node.parent?.reverting ?? false)) return
+  else if (node.intention === 'EXECUTE' && node.blockers > 0) return
   else if (node.reverting) {
     if (node.unreverted === 0 && node.state === 'ENTERED') contentReverted(run, node)
   } else if (node.ignored !== null || isReverted(node)) nodeReverted(run, node)
@@ -120,9 +120,10 @@ function revertAtom(run: Run, atom: AtomRun): void {
     case 'FAILURE':
       break
     case 'IGNORE':
+    case 'REVERTED':
+      // Nothing to take back, but what came before it still waits for what came after it.
       nodeReverted(run, atom)
       return
-    case 'REVERTED':
     case 'PENDING':
     case 'REVERTING':
     case 'REVERT_FAILURE':
@@ -159,7 +160,7 @@ export function atomReverted(run: Run, atom: AtomRun): void {
   goAtom(run, atom, 'REVERTED', { call: atom.revertCalls })
   if (atom.plan.kind === 'task' && atom.plan.continues && !atom.scope.reverting) {
     run.failures.delete(atom.path)
-    run.work.push({ kind: 'done', node: atom })
+    planDone(run, atom)
     return
   }
   nodeReverted(run, atom)
@@ -174,13 +175,14 @@ function nodeReverted(run: Run, node: NodeRun): void {
     const before = scope.children.get(index)
     if (before === undefined) continue
     before.blockers--
-    if (before.blockers === 0) run.work.push({ kind: 'revert', node: before })
+    if (before.blockers === 0) planRevert(run, before)
   }
-  if (scope.unreverted === 0) run.work.push({ kind: 'revert', node: scope })
+  if (scope.unreverted === 0) planRevert(run, scope)
 }
 
 /** All that ran in a scope is reverted. */
 function contentReverted(run: Run, scope: ScopeRun): void {
+  if (scope.retry?.state === 'RUNNING') return
   const isWider = isCovered(scope)
   if (scope.intention === 'RETRY' && !isWider) {
     runAgain(run, scope)
@@ -202,7 +204,7 @@ function contentReverted(run: Run, scope: ScopeRun): void {
       goFlow(run, 'SUCCESS')
       run.commands.push({ kind: 'finish', state: 'SUCCESS' })
     } else {
-      run.work.push({ kind: 'done', node: scope })
+      planDone(run, scope)
     }
     return
   }
@@ -214,6 +216,12 @@ function contentReverted(run: Run, scope: ScopeRun): void {
 function revertRetry(run: Run, scope: ScopeRun): void {
   const retry = scope.retry
   if (retry === null) return
+  if (run.deciding.delete(retry.path)) {
+    // A strategy is still being asked: its answer no longer counts, also not for a later question.
+    run.inflight--
+    retry.revertCalls++
+    touchAtom(run, retry)
+  }
   if (retry.state !== 'SUCCESS' && retry.state !== 'FAILURE' && retry.state !== 'RETRYING') return
   if (retry.dueAt !== null) {
     retry.dueAt = null

@@ -60,6 +60,8 @@ export interface ScopeRun {
   retry: AtomRun | null
   /** Graphs: edges into each child that are not satisfied yet. */
   unmet: Int32Array | null
+  /** Counts how often it was entered or left: what was asked or planned for an earlier time is void. */
+  entry: number
   /** Children that are not done yet. */
   remaining: number
   /** Children that may still change by themselves (for `onChildFailure: finish`). */
@@ -91,9 +93,13 @@ export interface Deferred {
 
 /** What is left to do within one `advance`. */
 export type Work =
-  | { readonly kind: 'start'; readonly scope: ScopeRun; readonly index: number }
-  | { readonly kind: 'done'; readonly node: NodeRun }
-  | { readonly kind: 'revert'; readonly node: NodeRun }
+  | {
+      readonly kind: 'start'
+      readonly scope: ScopeRun
+      readonly index: number
+      readonly entry: number
+    }
+  | { readonly kind: 'done' | 'revert'; readonly node: NodeRun; readonly entry: number }
 
 export interface Run {
   readonly plan: Plan
@@ -186,6 +192,7 @@ function newScope(plan: FlowPlan, parent: ScopeRun | null): ScopeRun {
     children: new Map(),
     retry: null,
     unmet: null,
+    entry: 0,
     remaining: plan.children.length,
     active: 0,
     stalled: false,
@@ -243,6 +250,27 @@ export function ensureNode(run: Run, plan: NodePlan, scope: ScopeRun): NodeRun {
   return plan.kind === 'task' ? ensureAtom(run, plan, scope) : ensureScope(run, plan, scope)
 }
 
+/** Plans to start a child of a scope. */
+export function planStart(run: Run, scope: ScopeRun, index: number): void {
+  run.work.push({ kind: 'start', scope, index, entry: scope.entry })
+}
+
+/** Plans to go on behind a node that is done. */
+export function planDone(run: Run, node: NodeRun): void {
+  run.work.push({ kind: 'done', node, entry: around(node)?.entry ?? 0 })
+}
+
+/** Plans to revert a node when its turn has come (which is looked at then). */
+export function planRevert(run: Run, node: NodeRun): void {
+  run.work.push({ kind: 'revert', node, entry: around(node)?.entry ?? 0 })
+}
+
+/** Whether what was planned still belongs to the present time of its scope. */
+export function isCurrent(work: Work): boolean {
+  const scope = work.kind === 'start' ? work.scope : around(work.node)
+  return scope === null || scope.entry === work.entry
+}
+
 /** M6. */
 export function goAtom(
   run: Run,
@@ -286,6 +314,7 @@ export function goFlow(run: Run, to: FlowState, failure: Failure | null = null):
 
 export function goScope(run: Run, scope: ScopeRun, to: ScopeState): void {
   scope.state = to
+  if (to === 'CONTINUED' || to === 'REVERTED' || to === 'PENDING') scope.entry++
   touchScope(run, scope)
 }
 

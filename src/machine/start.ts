@@ -15,6 +15,9 @@ import {
   goScope,
   isAtom,
   isHeld,
+  planDone,
+  planRevert,
+  planStart,
   touchScope,
   type AtomRun,
   type NodeRun,
@@ -29,7 +32,7 @@ export function startChild(run: Run, scope: ScopeRun, index: number): void {
   const known = scope.children.get(index)
   if (known?.ignored != null) {
     scope.active++
-    run.work.push({ kind: 'done', node: known })
+    planDone(run, known)
     return
   }
   let dead = 0
@@ -47,7 +50,17 @@ export function startChild(run: Run, scope: ScopeRun, index: number): void {
   const isDead = plan.incoming.length > 0 && dead === plan.incoming.length
   if (isDead) ignoreChild(run, scope, plan, 'path')
   else if (plan.when === null && links.length === 0) beginChild(run, scope, plan)
-  else evaluate(run, { kind: 'conditions', scope, index, when: plan.when, links, edges, dead })
+  else
+    evaluate(run, {
+      kind: 'conditions',
+      scope,
+      entry: scope.entry,
+      index,
+      when: plan.when,
+      links,
+      edges,
+      dead,
+    })
 }
 
 /** Whether a retry strategy is being asked about a failure in this scope. */
@@ -68,6 +81,7 @@ type Conditions = Extract<EvaluatePurpose, { kind: 'conditions' }>
 export function conditionsKnown(run: Run, asked: Conditions, value: EvaluatedValue): void {
   if (!('links' in value)) throw new Error('conditions were answered with something else')
   const plan = asked.scope.plan.children[asked.index] as NodePlan
+  if (asked.scope.entry !== asked.entry) return
   if (asked.scope.reverting || isHeld(run)) {
     asked.scope.active--
     return
@@ -137,6 +151,7 @@ export function enterScope(run: Run, scope: ScopeRun): void {
 
 /** Counters of a scope of which nothing has been entered. */
 export function resetScope(scope: ScopeRun): void {
+  scope.entry++
   scope.children.clear()
   scope.remaining = scope.plan.children.length
   scope.unmet = scope.plan.pattern === 'graph' ? scope.plan.indegree.slice() : null
@@ -168,7 +183,7 @@ export function startRound(run: Run, scope: ScopeRun): void {
     data.kind === 'strategy' ||
     (data.kind === 'times' && typeof data.attempts === 'number')
   if (!isPlain) {
-    evaluate(run, { kind: 'round', retry })
+    evaluate(run, { kind: 'round', retry, entry: scope.entry })
     return
   }
   const given =
@@ -190,7 +205,8 @@ export function roundKnown(
   scope.valuesLeft = left
   scope.attempts = attempts
   goAtom(run, retry, 'SUCCESS', { call: retry.executeCalls, value })
-  startContent(run, scope)
+  if (scope.reverting) planRevert(run, scope)
+  else startContent(run, scope)
 }
 
 function startContent(run: Run, scope: ScopeRun): void {
@@ -198,27 +214,26 @@ function startContent(run: Run, scope: ScopeRun): void {
     scopeDone(run, scope)
     return
   }
-  for (const index of scope.plan.heads) run.work.push({ kind: 'start', scope, index })
+  for (const index of scope.plan.heads) planStart(run, scope, index)
 }
 
 /** A node is done: what waited for it may start; the last one of a flow ends the flow. */
 export function nodeDone(run: Run, node: NodeRun): void {
   const scope = isAtom(node) ? node.scope : (node.parent as ScopeRun)
   if (scope.reverting) {
-    run.work.push({ kind: 'revert', node })
+    planRevert(run, node)
     return
   }
   const index = (node.plan as NodePlan).index
   scope.remaining--
   scope.active--
   if (scope.plan.pattern === 'linear') {
-    if (index + 1 < scope.plan.children.length)
-      run.work.push({ kind: 'start', scope, index: index + 1 })
+    if (index + 1 < scope.plan.children.length) planStart(run, scope, index + 1)
   } else if (scope.unmet !== null) {
     for (const successor of scope.plan.successors[index] ?? []) {
       const left = (scope.unmet[successor] as number) - 1
       scope.unmet[successor] = left
-      if (left === 0) run.work.push({ kind: 'start', scope, index: successor })
+      if (left === 0) planStart(run, scope, successor)
     }
   }
   if (scope.remaining === 0) scopeDone(run, scope)
@@ -226,13 +241,15 @@ export function nodeDone(run: Run, node: NodeRun): void {
 
 /** All in a scope is done. */
 export function scopeDone(run: Run, scope: ScopeRun): void {
+  // Its own failure (its time ran out) may still be waiting to be resolved.
+  if (scope.failure !== null) return
   if (scope.parent === null) {
     evaluate(run, { kind: 'output' })
     return
   }
   endTimeout(run, scope)
   goScope(run, scope, 'DONE')
-  run.work.push({ kind: 'done', node: scope })
+  planDone(run, scope)
 }
 
 /** The timeout of a scope that has ended is no longer waited for. */
@@ -253,7 +270,7 @@ export function outputKnown(run: Run): void {
 }
 
 function ignoreChild(run: Run, scope: ScopeRun, plan: NodePlan, reason: IgnoreReason): void {
-  run.work.push({ kind: 'done', node: ignore(run, scope, plan, reason) })
+  planDone(run, ignore(run, scope, plan, reason))
 }
 
 /** Marks a node, with all atoms in it, as IGNORE. */

@@ -21,7 +21,10 @@ export interface RandomFlow {
 export function randomFlow(random: Random, size: number): RandomFlow {
   const maker = new Maker(random, size)
   const root = maker.flow('root', 0)
-  return { plan: planOf({ ...root, onFailure: undefined, when: undefined }), conditions: maker.conditions }
+  return {
+    plan: planOf({ ...root, onFailure: undefined, when: undefined }),
+    conditions: maker.conditions,
+  }
 }
 
 class Maker {
@@ -40,12 +43,17 @@ class Maker {
     const nodes: ResolvedNode[] = []
     const count = random.chance(0.05) ? 0 : 1 + random.below(4)
     for (let i = 0; i < count && this.#left > 0; i++) {
-      nodes.push(depth < 3 && random.chance(0.4) ? this.flow(this.#id('f'), depth + 1) : this.#task())
+      nodes.push(
+        depth < 3 && random.chance(0.4) ? this.flow(this.#id('f'), depth + 1) : this.#task(),
+      )
     }
     const options = {
       ...this.#common(),
       retry: random.chance(0.35) ? this.#retry() : undefined,
-      onChildFailure: random.chance(0.3) ? random.pick<OnChildFailure>(['abort', 'finish']) : undefined,
+      timeoutMs: random.chance(0.1) ? random.pick([20, 60, 10_000]) : undefined,
+      onChildFailure: random.chance(0.3)
+        ? random.pick<OnChildFailure>(['abort', 'finish'])
+        : undefined,
     }
     const kind = random.below(3)
     if (kind === 0) return linear(id, nodes, options)
@@ -83,13 +91,20 @@ class Maker {
   #retry(): ResolvedRetry {
     const random = this.#random
     const then = random.chance(0.2) ? ('revertAll' as const) : undefined
-    switch (random.below(4)) {
+    switch (random.below(6)) {
+      case 4:
+        return { kind: 'strategy', strategy: 'any' }
       case 0:
         return { kind: 'forEach', values: [1, 2].slice(0, random.below(3)), then }
       case 1:
         return { kind: 'never', answer: random.pick(['revert', 'revertAll'] as const) }
       default:
-        return { kind: 'times', attempts: 1 + random.below(3), delayMs: random.pick([0, 0, 100]), then }
+        return {
+          kind: 'times',
+          attempts: 1 + random.below(3),
+          delayMs: random.pick([0, 0, 100]),
+          then,
+        }
     }
   }
 

@@ -5,17 +5,23 @@
 import type { FlowPlan, NodePlan, Plan, RetryPlan, TaskPlan } from '../../src/flow/compile.ts'
 import { nextValue } from '../../src/flow/bind.ts'
 import { advance } from '../../src/machine/advance.ts'
-import type { Command, Evaluated, EvaluatePurpose, MachineEvent } from '../../src/machine/events.ts'
-import type { AtomRecord, ScopeRecord } from '../../src/machine/records.ts'
+import type {
+  Command,
+  Evaluated,
+  EvaluatePurpose,
+  MachineEvent,
+  StrategyAnswer,
+} from '../../src/machine/events.ts'
+import type { AtomRecord, Direction, ScopeRecord } from '../../src/machine/records.ts'
 import { restoreRun } from '../../src/machine/resume.ts'
 import { createRun, takeChanges, type Run } from '../../src/machine/run.ts'
 import { isFinal, type FlowState } from '../../src/machine/states.ts'
-import type { Random } from '../support/random.ts'
+import { Random } from '../support/random.ts'
 
 /** What the world does with a call: it succeeds, fails, or fails for good (not retryable). */
 export type Behaviour = (call: {
   readonly path: string
-  readonly direction: 'execute' | 'revert'
+  readonly direction: Direction
   readonly call: number
 }) => 'ok' | 'fail' | 'fatal'
 
@@ -48,7 +54,7 @@ export interface SimulationResult {
 
 interface Pending {
   readonly path: string
-  readonly direction: 'execute' | 'revert'
+  readonly direction: Direction
   readonly call: number
 }
 
@@ -81,26 +87,27 @@ class World {
   run(): SimulationResult {
     const { random, crashChance } = this.#options
     this.#feed({ kind: 'begin' })
-    for (let idle = 0; !isFinal(this.#run.state); ) {
+    for (let idle = 0; !isFinal(this.#run.state);) {
       if (++this.#steps > 100_000) throw new Error('no end after 100,000 steps')
       if (this.#run.state === 'SUSPENDED') {
         this.#crash()
         continue
       }
       if (this.#steps === this.#options.cancelAt) this.#feed({ kind: 'cancel', reason: 'test' })
-      else if (this.#steps === this.#options.suspendAt) this.#feed({ kind: 'suspend', reason: 'test' })
+      else if (this.#steps === this.#options.suspendAt)
+        this.#feed({ kind: 'suspend', reason: 'test' })
       else if (this.#pending.length > 0) {
         idle = 0
+        if (this.#timers.length > 0 && random.chance(0.2)) {
+          this.#fire()
+          continue
+        }
         const at = this.#options.inOrder ? 0 : random.below(this.#pending.length)
         const [call] = this.#pending.splice(at, 1)
         if (call !== undefined) this.#answer(call)
       } else if (this.#timers.length > 0) {
-        this.#timers.sort((a, b) => a.dueAt - b.dueAt)
-        const timer = this.#timers.shift()
-        if (timer !== undefined) {
-          this.#now = Math.max(this.#now, timer.dueAt)
-          this.#feed({ kind: 'due', path: timer.path })
-        }
+        idle = 0
+        this.#fire()
       } else if (++idle > 3) {
         throw new Error(`nothing is under way, but the flow is ${this.#run.state}`)
       } else {
@@ -133,19 +140,40 @@ class World {
     this.#feed({ kind: 'begin' })
   }
 
+  /** The next timer fires, at its time. */
+  #fire(): void {
+    this.#timers.sort((a, b) => a.dueAt - b.dueAt)
+    const timer = this.#timers.shift()
+    if (timer === undefined) return
+    this.#now = Math.max(this.#now, timer.dueAt)
+    this.#feed({ kind: 'due', path: timer.path })
+  }
+
   #answer(call: Pending): void {
     const how = this.#options.behave(call)
     const key = `${call.path} ${call.direction} ${call.call}`
     const ref = { atom: call.path, direction: call.direction, call: call.call }
-    const failure = { code: 'TaskFailed', message: `${call.path} failed`, retryable: how !== 'fatal' }
+    const failure = {
+      code: 'TaskFailed',
+      message: `${call.path} failed`,
+      retryable: how !== 'fatal',
+    }
     const isStale = this.#feed(
       how === 'ok'
-        ? { kind: 'succeeded', call: ref }
+        ? { kind: 'succeeded', call: ref, decision: this.#decision(call) }
         : { kind: 'failed', call: ref, failure, outcome: 'failure' },
     )
     if (isStale) return
     if (this.#answered.has(key)) throw new Error(`${key} was answered twice`)
     this.#answered.add(key)
+  }
+
+  /** A strategy's decision, the same each time it is asked about the same call. */
+  #decision(call: Pending): StrategyAnswer | undefined {
+    if (call.direction !== 'decide') return undefined
+    const chance = new Random(call.call * 31 + call.path.length).below(4)
+    if (call.call > 3) return { decision: 'REVERT' }
+    return { decision: (['RETRY', 'RETRY', 'REVERT', 'REVERT_ALL'] as const)[chance] ?? 'REVERT' }
   }
 
   /** One event, its evaluations, and a commit. True: it no longer applied. */
@@ -177,10 +205,13 @@ class World {
   #perform(command: Command): void {
     switch (command.kind) {
       case 'call': {
-        if (command.direction === 'decide') throw new Error('strategies are not simulated')
         const key = `${command.atom.path} ${command.direction} ${command.call}`
         if (this.#answered.has(key)) throw new Error(`${key} is called again after its answer`)
-        this.#pending.push({ path: command.atom.path, direction: command.direction, call: command.call })
+        this.#pending.push({
+          path: command.atom.path,
+          direction: command.direction,
+          call: command.call,
+        })
         return
       }
       case 'wait':
@@ -205,7 +236,8 @@ class World {
         }
       case 'round': {
         const { retry } = purpose.retry.plan as RetryPlan
-        if (retry.kind !== 'forEach') return { value: { round: purpose.retry.attempt, left: 0, attempts: 2 } }
+        if (retry.kind !== 'forEach')
+          return { value: { round: purpose.retry.attempt, left: 0, attempts: 2 } }
         const tried = (purpose.retry.rounds ?? []).map((round) => round.value)
         try {
           const { value, left } = nextValue(retry, tried, () => undefined, { input: {}, job: {} })
@@ -236,9 +268,12 @@ class World {
         for (const atom of atomsIn(before)) {
           const state = this.#states.get(atom.path) ?? 'PENDING'
           const isFine =
-            state === 'SUCCESS' || state === 'IGNORE' || (state === 'REVERTED' && isInContinue(atom, node.parent))
+            state === 'SUCCESS' ||
+            state === 'IGNORE' ||
+            (state === 'REVERTED' && isInContinue(atom, node.parent))
           const wasSkipped = state === 'PENDING' && isInContinue(atom, node.parent)
-          if (!isFine && !wasSkipped) throw new Error(`${plan.path} starts while ${atom.path} before it is ${state}`)
+          if (!isFine && !wasSkipped)
+            throw new Error(`${plan.path} starts while ${atom.path} before it is ${state}`)
         }
       }
     }
@@ -279,7 +314,10 @@ class World {
       }
     }
     if (state === 'SUCCESS') this.#checkAllDone()
-    if (state === 'FAILURE' && ![...this.#atoms.values()].some((atom) => atom.state === 'REVERT_FAILURE')) {
+    if (
+      state === 'FAILURE' &&
+      ![...this.#atoms.values()].some((atom) => atom.state === 'REVERT_FAILURE')
+    ) {
       throw new Error('the flow is FAILURE, but no revert failed')
     }
   }
