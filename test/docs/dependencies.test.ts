@@ -38,3 +38,18 @@ test('every version is exact, so that what was tested is what is installed', () 
 test('the lock file names no registry, because each machine has its own', () => {
   assert.doesNotMatch(readFile('package-lock.json'), /"resolved": "http/)
 })
+
+test('the lock file holds the builds for every platform, because npm ci refuses it otherwise', () => {
+  const lock = z
+    .object({
+      packages: z.record(
+        z.string(),
+        z.object({ optionalDependencies: z.record(z.string(), z.string()).optional() }),
+      ),
+    })
+    .parse(JSON.parse(readFile('package-lock.json')))
+  const missing = Object.values(lock.packages)
+    .flatMap((entry) => Object.keys(entry.optionalDependencies ?? {}))
+    .filter((name) => lock.packages[`node_modules/${name}`] === undefined)
+  assert.deepEqual(missing, [], 'run: npm run lock')
+})
