@@ -28,7 +28,7 @@ export class TaskRegistry {
   readonly #strategies = new Map<string, Registered<RetryStrategyDefinition>>()
 
   /**
-   * A registry of what `exports` hold: definitions, lists of them, flows (their tasks), or modules (`import * as tasks`).
+   * A registry of what `exports` hold: definitions, lists and maps of them, flows (their tasks), or modules (`import * as tasks`).
    * Throws {@link ConflictError} when two definitions have one name.
    */
   static of(...exports: readonly unknown[]): TaskRegistry {
@@ -119,7 +119,7 @@ export class TaskRegistry {
       register(this.#strategies, 'retry strategy', { definition: value, module })
       return
     }
-    if (Array.isArray(value)) {
+    if (Array.isArray(value) || value instanceof Map || value instanceof Set) {
       for (const item of value) this.#search(item, module, depth - 1, seen)
       return
     }

@@ -4,6 +4,8 @@ import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { test } from 'node:test'
 import { ConflictError, UnknownTaskError } from '../../src/base/errors.ts'
+import { linear } from '../../src/flow/composition.ts'
+import { flow } from '../../src/flow/flow.ts'
 import { retryStrategy } from '../../src/flow/retry-strategy.ts'
 import { task } from '../../src/flow/task.ts'
 import { TaskRegistry } from '../../src/worker/registry.ts'
@@ -30,11 +32,12 @@ test('tasks are found among the exports of a module: named, default, in lists, i
   assert.equal(registry.strategy('often'), strategy)
 })
 
-test('the tasks of a flow are found, and a module that exports a list named `tasks` has other exports too', () => {
-  class FlowOfTasks {
-    readonly tasks = new Set([one.definition])
-  }
-  assert.deepEqual(namesOf(TaskRegistry.of(new FlowOfTasks())), ['one'])
+test('the tasks of a flow are found, and those of a module that exports a list named `tasks` besides', () => {
+  const whole = flow('whole', {}, [one, linear('part', [two], { retry: { strategy } })])
+  const registry = TaskRegistry.of({ whole })
+  assert.deepEqual(namesOf(registry), ['one', 'two'])
+  assert.deepEqual(namesOf(TaskRegistry.of(whole.tasks)), ['one', 'two'])
+  assert.deepEqual([...registry.strategies.keys()], ['often'])
   assert.deepEqual(namesOf(TaskRegistry.of({ tasks: [one], two })), ['one', 'two'])
 })
 
@@ -82,7 +85,7 @@ test('exports that bite are passed over: getters that throw, Proxies, cycles, de
     cycle,
     two,
     date: new Date(),
-    map: new Map([['x', one]]),
+    weak: new WeakSet([one]),
   }
   assert.deepEqual(namesOf(TaskRegistry.of(module)), ['one', 'two'])
 })

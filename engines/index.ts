@@ -1,0 +1,4 @@
+export type { CallAnswer, CallKey, CallListener, CallRequest, Engine } from './engine.ts'
+export type { InProcessEngineOptions } from './options.ts'
+export { ParallelEngine, type ParallelEngineOptions } from './parallel.ts'
+export { SerialEngine } from './serial.ts'

@@ -1,0 +1,5 @@
+export { idempotencyKey } from './call-context.ts'
+export { loadModule, moduleUrl } from './load-module.ts'
+export { TaskRegistry } from './registry.ts'
+export { runCall, type CallEnvironment, type RunningCall, type Tasks } from './run-call.ts'
+export { TaskThreads, type TaskThreadsOptions } from './task-threads.ts'
