@@ -125,6 +125,7 @@ export class FlowDriver implements Committing, CallListener {
   #flowChanged = false
   #finished: FlowState | null = null
   #job: JobChange | null = null
+  #checkpointing = false
   #output: Json = null
   #failures: readonly AtomFailure[] = []
   #failuresByAtom: { readonly [atom: string]: Failure } | null = null
@@ -197,6 +198,13 @@ export class FlowDriver implements Committing, CallListener {
       if (event !== null) this.#events.push(event)
     }
     this.#pump()
+  }
+
+  /** Commits even if nothing has changed, which ends a probation. */
+  checkpoint(): void {
+    if (this.#ended) return
+    this.#checkpointing = true
+    this.#options.committer.enqueue(this)
   }
 
   /** Hands the flow over: nothing new starts; when nothing runs any more (or `abandon` is called) it is released. */
@@ -525,6 +533,7 @@ export class FlowDriver implements Committing, CallListener {
       this.#mailTaken.length > 0 ||
       this.#prepared.length > 0 ||
       this.#finished !== null ||
+      this.#checkpointing ||
       (this.#releasing && this.#run.inflight === 0) ||
       this.#job !== null
     )
@@ -559,6 +568,7 @@ export class FlowDriver implements Committing, CallListener {
     this.#results = []
     this.#mailTaken = []
     this.#flowChanged = false
+    this.#checkpointing = false
     return commit
   }
 
