@@ -98,6 +98,25 @@ describe('the search', () => {
     assert.ok(explore(locks({ crosswise: false })).holds)
   })
 
+  test('follows a stuck state on to where nothing more happens', () => {
+    const model: Model<string> = {
+      initial: 'at the fork',
+      *steps(at) {
+        if (at === 'at the fork') {
+          yield { label: 'left', next: 'home' }
+          yield { label: 'right', next: 'in the wood' }
+        }
+        if (at === 'in the wood') yield { label: 'deeper', next: 'in the swamp' }
+      },
+      broken: () => null,
+      goal: (at) => at === 'home',
+    }
+    const verdict = explore(model)
+    assert.ok(!verdict.holds)
+    assert.equal(verdict.last, 'in the swamp')
+    assert.deepEqual(verdict.trace, ['right', 'deeper'])
+  })
+
   test('takes a livelock for stuck too: many steps, none of them to the goal', () => {
     const model: Model<number> = {
       initial: 0,

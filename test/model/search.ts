@@ -33,7 +33,10 @@ export type Verdict<State> =
       readonly holds: false
       readonly states: number
       readonly problem: string
-      /** The labels of the steps from the initial state to the bad one; no other way there is shorter. */
+      /**
+       * The labels of the steps from the initial state to the bad one; no other way there is shorter. Of a stuck state: to
+       * where nothing more can happen after it, if there is such a place.
+       */
       readonly trace: readonly string[]
       readonly last: State
     }
@@ -77,7 +80,7 @@ export function explore<State>(model: Model<State>): Verdict<State> {
   }
 
   const stuck = model.goal ? firstWithoutWay(found, arrows, model.goal) : -1
-  if (stuck >= 0) return badState(found, stuck, STUCK)
+  if (stuck >= 0) return badState(found, deadEndAfter(found, arrows, stuck), STUCK)
   return { holds: true, states: found.length, steps: labels }
 }
 
@@ -138,6 +141,26 @@ function firstWithoutWay<State>(
     }
   }
   return hasWay.indexOf(false)
+}
+
+/**
+ * Of the states that can be reached from `start`, the first found where nothing more happens; `start` if there is none. It
+ * shows what being stuck comes to.
+ */
+function deadEndAfter<State>(
+  found: readonly Found<State>[],
+  arrows: readonly (readonly [from: number, to: number])[],
+  start: number,
+): number {
+  const targets: number[][] = found.map(() => [])
+  for (const [from, to] of arrows) if (from !== to) targets[from]?.push(to)
+  const reached = new Set([start])
+  for (const index of reached) {
+    const next = targets[index] ?? []
+    if (next.length === 0) return index
+    for (const to of next) reached.add(to)
+  }
+  return start
 }
 
 /** A deep copy of plain JSON; several times faster than `structuredClone`. */
