@@ -1,0 +1,119 @@
+/**
+ * Claims jobs up to capacity, by priority then age, as the board gives them; on boards outside SQL the store adopts them.
+ *
+ * Invariants
+ * K1  Nothing is claimed without a good lease, while the store is away, or beyond capacity.
+ * K2  A claim that the store does not adopt is not worked on: its posting is over, or another owner is ahead.
+ * K3  After an error the board is asked again with growing delays, never in a hot loop.
+ */
+import { delayAfterAttempt } from '../base/backoff.ts'
+import { uuidV7 } from '../base/ids.ts'
+import type { Claim } from '../../persistence/store.ts'
+import type { Flows } from './flows.ts'
+import type { Handover } from './handover.ts'
+import type { Loader } from './loader.ts'
+import { Loop } from './loop.ts'
+import type { ResolvedConductor } from './options.ts'
+import type { Repeater } from './repeat.ts'
+
+/** Jobs claimed by one statement. */
+const BATCH = 100
+const AWAY = { delayMs: 1000, factor: 2, maxDelayMs: 5000, jitter: 0.2 }
+
+export interface ClaimsOptions {
+  readonly resolved: ResolvedConductor
+  readonly flows: Flows
+  readonly loader: Loader
+  readonly handover: Handover
+  readonly repeater: Repeater
+  readonly isAllowed: () => boolean
+}
+
+export class Claims {
+  readonly #options: ClaimsOptions
+  readonly #loop: Loop
+  readonly #seed = uuidV7()
+  #failures = 0
+
+  constructor(options: ClaimsOptions) {
+    this.#options = options
+    this.#loop = new Loop(options.resolved.clock, () => this.#ask())
+  }
+
+  start(): void {
+    this.#loop.start()
+  }
+
+  /** There may be something to claim, or room for it. */
+  look(): void {
+    // After an error only time helps (K3).
+    if (this.#failures === 0) this.#loop.poke()
+  }
+
+  stop(): Promise<void> {
+    return this.#loop.stop()
+  }
+
+  async #ask(): Promise<number> {
+    const { resolved, flows, isAllowed } = this.#options
+    try {
+      while (isAllowed()) {
+        const limit = Math.min(resolved.maxFlows - flows.size, BATCH)
+        if (limit <= 0) break
+        const claims = await resolved.board.claim(resolved.id, limit)
+        this.#failures = 0
+        await this.#take(claims)
+        if (claims.length < limit) break
+      }
+      return resolved.pollMs
+    } catch (error) {
+      this.#failures++
+      const delayMs = delayAfterAttempt(this.#failures, AWAY, this.#seed)
+      resolved.logger.warn({ error, delayMs }, 'no job could be claimed; trying again')
+      return delayMs
+    }
+  }
+
+  async #take(claims: readonly Claim[]): Promise<void> {
+    if (claims.length === 0) return
+    const { resolved, flows, loader, isAllowed } = this.#options
+    const adopted = resolved.board.outsideStore ? await this.#adopt(claims) : claims
+    if (!isAllowed()) {
+      // The lease was lost, or the conductor stops, while they were claimed.
+      await this.#options.handover.back(adopted, { reason: 'its conductor stops' })
+      return
+    }
+    loader.add(adopted.map((claim) => flows.add(claim)))
+  }
+
+  async #adopt(claims: readonly Claim[]): Promise<readonly Claim[]> {
+    const { resolved, repeater } = this.#options
+    const adopted = await repeater.untilDone('adopting claims', () => resolved.store.adopt(claims))
+    const taken = new Set(adopted?.map((claim) => claim.claimId))
+    for (const claim of claims) {
+      if (taken.has(claim.claimId)) continue
+      void repeater.untilDone('giving a claim back', () => this.#refuse(claim))
+    }
+    return adopted ?? []
+  }
+
+  /** K2. */
+  async #refuse(claim: Claim): Promise<void> {
+    const { board, store } = this.#options.resolved
+    const found = await store.job(claim.jobId)
+    const job = found?.job
+    const isOpen =
+      job !== undefined &&
+      job.board === board.name &&
+      job.posting === claim.posting &&
+      (job.state === 'POSTING' || job.state === 'UNCLAIMED' || job.state === 'CLAIMED')
+    if (!isOpen) {
+      await board.consume(claim)
+      return
+    }
+    // The board was rebuilt from an older state: the next claim goes on above what the store knows.
+    const { id: jobId, posting, priority, createdAt, epoch } = job
+    await board.post({ jobId, posting, priority, createdAt, epoch })
+    await board.abandon(claim)
+  }
+}
