@@ -10,12 +10,13 @@
  *     5,000,000 steps, each of constant cost; texts and results are at most 2 MB.
  * X4  Only symbols that are named are looked up, each once an evaluation, when it is needed.
  */
-import { Environment } from '@marcbachmann/cel-js'
+import { type ASTNode, Environment } from '@marcbachmann/cel-js'
 import { toJson } from '../base/codec.ts'
 import { ExpressionError } from '../base/errors.ts'
 import type { Json } from '../base/json.ts'
 import { compileNode, type Evaluation } from './expression-evaluate.ts'
 import { inferType, type TypeOf, type ValueType } from './expression-types.ts'
+import { CEL_WORDS } from './names.ts'
 
 export const MAX_EXPRESSION_LENGTH = 4096
 export const MAX_EXPRESSION_STEPS = 5_000_000
@@ -66,7 +67,7 @@ const environment = new Environment({
 
 /** Expressions that were compiled; emptied when full, for documents come and go. */
 const cache = new Map<string, Expression>()
-const CACHED = 20_000
+const CACHED = 50_000
 
 /**
  * Compiles the text of an expression, without `${{ }}`. The same text gives the same object. Throws
@@ -86,7 +87,7 @@ function compile(text: string): Expression {
     throw new ExpressionError(text, `longer than ${MAX_EXPRESSION_LENGTH} characters`)
   }
   if (text.trim() === '') throw new ExpressionError(text, 'an empty expression')
-  const ast = parse(text)
+  const ast = parsePath(text) ?? parse(text)
   const { run, names, symbols, optional } = compileNode(ast, text)
   const keepsValue = ast.op === 'id' || ast.op === '.' || ast.op === '[]'
   return {
@@ -108,7 +109,29 @@ function compile(text: string): Expression {
   }
 }
 
-function parse(text: string): ReturnType<typeof environment.parse>['ast'] {
+/** Most expressions are a symbol or a path into it: read without the parser, several times faster. */
+function parsePath(text: string): ASTNode | undefined {
+  if (text.length > 200 || !/^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$/.test(text)) return undefined
+  const [first = '', ...keys] = text.split('.')
+  if (CEL_WORDS.has(first)) return undefined
+  let node: PathNode = { op: 'id', args: first, start: 0, end: first.length }
+  for (const key of keys) {
+    if (CEL_WORDS.has(key)) return undefined
+    node = { op: '.', args: [node, key], start: 0, end: node.end + 1 + key.length }
+  }
+  return node as unknown as ASTNode // what the parser makes of a path, as far as this unit reads it
+}
+
+type PathNode =
+  | { readonly op: 'id'; readonly args: string; readonly start: number; readonly end: number }
+  | {
+      readonly op: '.'
+      readonly args: readonly [PathNode, string]
+      readonly start: number
+      readonly end: number
+    }
+
+function parse(text: string): ASTNode {
   try {
     return environment.parse(text).ast
   } catch (error) {

@@ -32,7 +32,7 @@ export interface CompiledTemplate {
 
 const byValue = new WeakMap<object, CompiledTemplate>()
 const byText = new Map<string, CompiledTemplate>()
-const CACHED = 20_000
+const CACHED = 50_000
 
 /** Compiles a template; the same one gives the same object. Throws {@link ExpressionError}. */
 export function compileTemplate(template: Template): CompiledTemplate {
