@@ -84,7 +84,7 @@ function environmentOf(
 function portLogger(say: (message: FromThread) => void, bound: LogFields): Logger {
   const at =
     (level: (typeof LOG_LEVELS)[number]) =>
-    (fields: LogFields, message: string): void =>
+    (fields: LogFields, message: unknown): void =>
       say({
         kind: 'log',
         level,
