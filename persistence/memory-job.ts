@@ -15,7 +15,6 @@ import type {
   JobFilter,
   JobRecord,
   JobSummary,
-  Mail,
   PostRequest,
   ResultRef,
   StoredMail,
@@ -155,16 +154,6 @@ export function beginAnew(record: Mutable<JobRecord>): void {
 export function canBeReleased(record: JobRecord): boolean {
   if (record.state === 'TRASHED') return true
   return record.state === 'PARKED' && (record.parkedFor === 'suspended' || record.disorder)
-}
-
-export function takesMail(record: JobRecord, mail: Mail): boolean {
-  if (record.state === 'COMPLETE') return false
-  return record.state !== 'TRASHED' || mail.kind === 'resume' || mail.kind === 'resolve-revert'
-}
-
-/** Mail makes a parked job due; one that its poster delayed only if it is to be cancelled, else it would start too early. */
-export function wakes(record: JobRecord, mail: Mail): boolean {
-  return record.parkedFor !== 'delay' || mail.kind === 'cancel'
 }
 
 export function changeDetail(

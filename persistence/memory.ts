@@ -13,7 +13,6 @@ import { realClock } from '../src/base/clock.ts'
 import { UsageError } from '../src/base/errors.ts'
 import type { Json } from '../src/base/json.ts'
 import type { AtomRecord, CallRecord, HistoryRecord } from '../src/machine/records.ts'
-import { checkBatch, deathsReason, keyConflict } from './checks.ts'
 import { readCursor, writeCursor } from './cursor.ts'
 import { Heap } from './heap.ts'
 import { Hints } from './hints.ts'
@@ -32,13 +31,22 @@ import {
   newJob,
   park,
   summary,
-  takesMail,
   trash,
-  wakes,
   whatIsThereAlready,
 } from './memory-job.ts'
 import type { Job, Run } from './memory-job.ts'
 import { documentJson } from './rows.ts'
+import {
+  HISTORY_PAGE,
+  checkBatch,
+  checkFilter,
+  checkPost,
+  checkTexts,
+  deathsReason,
+  keyConflict,
+  takesMail,
+  wakes,
+} from './rules.ts'
 import type {
   Claim,
   CommitOutcome,
@@ -131,6 +139,7 @@ export class MemoryStore implements Store {
         hint: 'use sqlite: or postgres:// to post inside a transaction',
       })
     }
+    checkPost(request)
     const { board, key } = request
     const sameKey = key === undefined ? undefined : this.#keys.get(board)?.get(key)
     const there = this.#jobs.get(sameKey ?? request.id)
@@ -169,6 +178,7 @@ export class MemoryStore implements Store {
   }
 
   async registerFlow(name: string, source: Json, hash: string): Promise<FlowVersion> {
+    checkTexts('the flow', { name })
     let versions = this.#flows.get(name)
     if (versions === undefined) this.#flows.set(name, (versions = []))
     const last = versions.at(-1)
@@ -302,6 +312,7 @@ export class MemoryStore implements Store {
   }
 
   async mail(jobId: string, mail: Mail): Promise<'accepted' | 'duplicate' | 'ended' | 'unknown'> {
+    checkTexts('the mail', { key: mail.key })
     const job = this.#jobs.get(jobId)
     if (job === undefined) return 'unknown'
     const { record } = job
@@ -435,6 +446,7 @@ export class MemoryStore implements Store {
   async findJobs(
     filter: JobFilter,
   ): Promise<{ readonly jobs: readonly JobSummary[]; readonly next: string | null }> {
+    checkFilter(filter)
     const order = filter.order ?? 'newest'
     const limit = filter.limit ?? 100
     const after = filter.after === undefined ? undefined : readCursor(filter.after)
@@ -461,7 +473,7 @@ export class MemoryStore implements Store {
     // Numbered without gaps, so the place of a number is known; the scan is for jobs whose numbers began later.
     let from = Math.max(0, Math.min(after, history.length))
     while (from > 0 && (history[from - 1]?.seq ?? 0) > after) from -= 1
-    return history.slice(from, options.limit === undefined ? undefined : from + options.limit)
+    return history.slice(from, from + (options.limit ?? HISTORY_PAGE))
   }
 
   async atoms(flowId: string): Promise<readonly AtomRecord[]> {
@@ -560,7 +572,10 @@ export class MemoryStore implements Store {
     const { record } = job
     const isOwner = record.epoch === change.epoch && record.claimId === change.claimId
     // S3: the same commit given again; its first reply was lost.
-    if (isOwner && record.revision === change.revision + 1) return committed
+    if (isOwner && record.revision === change.revision + 1) {
+      if (record.state !== 'TRASHED' || change.job?.state === 'TRASHED') return committed
+      return { kind: 'trashed', reason: record.reason ?? '' }
+    }
     if (!isOwner || record.state !== 'CLAIMED' || record.revision !== change.revision) return fenced
     if (record.flowId !== change.flowId) return fenced
     const endsClaim = change.job !== undefined && change.job.state !== 'UNCLAIMED'

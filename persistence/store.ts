@@ -117,6 +117,8 @@ export interface FlowDetail {
 /** A failure and the atom that it is of. */
 export interface AtomFailure extends Failure {
   readonly atom: string
+  /** `revert`: it was its revert that failed. */
+  readonly direction?: 'revert' | undefined
 }
 
 export interface PostRequest {
@@ -387,7 +389,7 @@ export interface Store {
   findJobs(
     filter: JobFilter,
   ): Promise<{ readonly jobs: readonly JobSummary[]; readonly next: string | null }>
-  /** History of a job after `after` (its last `seq`), oldest first. */
+  /** History of a job after `after` (its last `seq`), oldest first, up to `limit` (default 1,000) rows. */
   history(
     jobId: string,
     options: { readonly after?: number | undefined; readonly limit?: number | undefined },

@@ -1,0 +1,770 @@
+/**
+ * The store in a database, SQLite or PostgreSQL. What differs between them is in their {@link Dialect}; here is what does not.
+ *
+ * Invariants
+ * K1  Each call is one transaction (most are one statement), and may be made again when its answer was lost.
+ * K2  The claim id of a job stays in its row when its owner ends the claim, so that the owner can read a lost answer back
+ *     (S3); it is cleared when somebody else ends it.
+ * K3  Locks are taken in one order: jobs, then what belongs to them.
+ */
+import { InvalidInputError, UsageError } from '../src/base/errors.ts'
+import type { Json, JsonObject } from '../src/base/json.ts'
+import type { AtomRecord, CallRecord, HistoryRecord, ScopeRecord } from '../src/machine/records.ts'
+import { commitRows } from './commit-rows.ts'
+import { writeCursor } from './cursor.ts'
+import type { Dialect, MailAnswer } from './dialect.ts'
+import { DriverError } from './errors.ts'
+import { readSummary, selectPage, selectSummaries } from './find-sql.ts'
+import { Hints } from './hints.ts'
+import { postRows, sealInput } from './post-rows.ts'
+import { pruneDocuments, pruneJobs } from './prune.ts'
+import type { Column } from './rows.ts'
+import {
+  atomColumns,
+  callColumns,
+  historyColumns,
+  jobColumns,
+  mailColumns,
+  processColumns,
+  readRecord,
+  scopeColumns,
+  unseal,
+  versionColumns,
+} from './rows.ts'
+import {
+  HISTORY_PAGE,
+  checkBatch,
+  checkFilter,
+  checkPost,
+  checkTexts,
+  deathsReason,
+  keyConflict,
+} from './rules.ts'
+import { migrate, requireSchema, schemaStatus } from './schema.ts'
+import type { Row, Sql } from './sql.ts'
+import { name, nothing, sql } from './sql.ts'
+import type {
+  Claim,
+  CommitOutcome,
+  FlowCommit,
+  FlowVersion,
+  Heartbeat,
+  JobFilter,
+  JobRecord,
+  JobSummary,
+  LoadedFlow,
+  Mail,
+  PostRequest,
+  ProcessRecord,
+  PruneReport,
+  ResultRef,
+  SchemaStatus,
+  Store,
+  StoredMail,
+  StoreHint,
+} from './store.ts'
+
+const committed: CommitOutcome = { kind: 'committed' }
+const fenced: CommitOutcome = { kind: 'fenced' }
+const mailFirst: CommitOutcome = { kind: 'mail' }
+
+export class KnexStore implements Store {
+  readonly kind: 'sqlite' | 'postgres'
+  readonly #dialect: Dialect
+  readonly #hints = new Hints()
+
+  constructor(dialect: Dialect) {
+    this.kind = dialect.kind
+    this.#dialect = dialect
+  }
+
+  async start(): Promise<void> {
+    const { database, migratesItself } = this.#dialect
+    await database.start()
+    try {
+      await this.#do(() =>
+        migratesItself ? this.#migrateIfNeeded() : requireSchema(this.#dialect),
+      )
+    } catch (error) {
+      await database.stop()
+      throw error
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#hints.clear()
+    await this.#dialect.database.stop()
+  }
+
+  async migrate(): Promise<SchemaStatus> {
+    return this.#connected(() => this.#do(() => migrate(this.#dialect)))
+  }
+
+  async schemaStatus(): Promise<SchemaStatus> {
+    return this.#connected(() => this.#do(() => schemaStatus(this.#dialect)))
+  }
+
+  async now(): Promise<number> {
+    const [row] = await this.#run(sql`select ${this.#dialect.now()} as now`)
+    return Number(row?.['now'])
+  }
+
+  async post(
+    request: PostRequest,
+    options: { readonly transaction?: unknown } = {},
+  ): Promise<{ readonly job: JobRecord; readonly created: boolean }> {
+    checkPost(request)
+    const { transaction } = options
+    const rows = postRows(request)
+    const insert = () => {
+      const executor =
+        transaction === undefined ? undefined : this.#dialect.database.within(transaction)
+      return this.#dialect.post(executor, rows)
+    }
+    // A caller's transaction that failed is the caller's to begin again.
+    const posted =
+      transaction === undefined ? await this.#do(insert) : await this.#dialect.database.once(insert)
+    const job = readRecord(jobColumns, JSON.parse(posted.job))
+    if (!posted.created) {
+      const isSame = posted.contentHash === request.contentHash && job.board === request.board
+      if (!isSame || job.key !== (request.key ?? null)) throw keyConflict(request, job.id)
+    } else if (job.state === 'UNCLAIMED') {
+      this.#hintWhenCommitted(transaction, job.board)
+    }
+    return { job, created: posted.created }
+  }
+
+  async posted(jobIds: readonly string[]): Promise<void> {
+    const { tables, now, anyOf } = this.#dialect
+    const rows = await this.#run(sql`
+      update ${tables.jobs} set state = 'UNCLAIMED', updated_at = ${now()}
+      where id${anyOf(jobIds)} and state = 'POSTING' returning board`)
+    this.#hintClaimable(rows.map((row) => String(row['board'])))
+  }
+
+  async document(hash: string): Promise<Json | null> {
+    const [row] = await this.#run(sql`
+      select body from ${this.#dialect.tables.documents} where hash = ${hash}`)
+    return row === undefined ? null : JSON.parse(String(row['body']))
+  }
+
+  async registerFlow(flow: string, source: Json, hash: string): Promise<FlowVersion> {
+    checkTexts('the flow', { name: flow })
+    const { tables, now, database } = this.#dialect
+    return this.#do(async () => {
+      for (;;) {
+        const last = await this.findFlow(flow)
+        if (last?.hash === hash) return last
+        await database.run(sql`
+          insert into ${tables.documents} (hash, body, used_at)
+          values (${hash}, ${JSON.stringify(source)}, ${now()})
+          on conflict (hash) do update set used_at = excluded.used_at`)
+        const rows = await database.run(sql`
+          insert into ${tables.flows} (name, version, hash, created_at)
+          values (${flow}, ${(last?.version ?? 0) + 1}, ${hash}, ${now()})
+          on conflict do nothing returning *`)
+        // None: somebody else has just registered that number; perhaps the same content.
+        if (rows[0] !== undefined) return readRecord(versionColumns, rows[0])
+      }
+    })
+  }
+
+  async findFlow(flow: string, version?: number): Promise<FlowVersion | null> {
+    const that = version === undefined ? nothing : sql`and version = ${version}`
+    const [row] = await this.#run(sql`
+      select * from ${this.#dialect.tables.flows} where name = ${flow} ${that}
+      order by version desc limit 1`)
+    return row === undefined ? null : readRecord(versionColumns, row)
+  }
+
+  async listFlows(flow?: string): Promise<readonly FlowVersion[]> {
+    const that = flow === undefined ? nothing : sql`where name = ${flow}`
+    return this.#select(
+      versionColumns,
+      sql`select * from ${this.#dialect.tables.flows} ${that} order by name, version`,
+    )
+  }
+
+  async claimJobs(request: {
+    readonly board: string
+    readonly conductor: string
+    readonly claimIds: readonly string[]
+  }): Promise<readonly Claim[]> {
+    const { board, conductor, claimIds } = request
+    if (claimIds.length === 0) return []
+    const { tables, now, rows, skipLocked } = this.#dialect
+    const { jobs } = tables
+    const ids = rows(
+      { claim_id: 'text', place: 'int' },
+      claimIds.map((claimId, at) => [claimId, at]),
+    )
+    // What was claimed under these ids before, when the answer was lost, is given again.
+    const claimed = await this.#run(sql`
+      with ids as (select * from ${ids} as i),
+      mine as (
+        select id, claim_id from ${jobs}
+        where conductor = ${conductor} and state = 'CLAIMED' and claim_id in (select claim_id from ids)
+      ),
+      free as (
+        select claim_id, row_number() over (order by place) as place from ids
+        where claim_id not in (select claim_id from mine)
+      ),
+      best as (
+        select id, row_number() over (order by priority desc, created_at, id) as place from (
+          select id, priority, created_at from ${jobs} where board = ${board} and state = 'UNCLAIMED'
+          order by priority desc, created_at, id limit ${name(String(claimIds.length))} ${skipLocked}
+        ) as b
+      ),
+      pairs as (
+        select best.id, free.claim_id from best join free on free.place = best.place
+        union all select id, claim_id from mine
+      )
+      update ${jobs} set state = 'CLAIMED', claim_id = pairs.claim_id, conductor = ${conductor}, updated_at = ${now()},
+        epoch = epoch + case when state = 'UNCLAIMED' then 1 else 0 end
+      from pairs where ${jobs}.id = pairs.id
+        and (state = 'UNCLAIMED' or (state = 'CLAIMED' and ${jobs}.claim_id = pairs.claim_id))
+      returning ${columnsOf(jobs, jobColumns)}`)
+    return claimed
+      .map((row) => readRecord(jobColumns, row))
+      .sort(byClaimOrder)
+      .map((job) => {
+        const claimId = job.claimId ?? ''
+        return {
+          jobId: job.id,
+          posting: job.posting,
+          claimId,
+          epoch: job.epoch,
+          conductor,
+          adopted: job,
+        }
+      })
+  }
+
+  async adopt(claims: readonly Claim[]): Promise<readonly Claim[]> {
+    if (claims.length === 0) return []
+    const { tables, now, rows } = this.#dialect
+    const { jobs } = tables
+    const from = rows(
+      { id: 'text', posting: 'int', epoch: 'int', claim_id: 'text', conductor: 'text' },
+      claims.map((claim) => [
+        claim.jobId,
+        claim.posting,
+        claim.epoch,
+        claim.claimId,
+        claim.conductor,
+      ]),
+    )
+    const isSame = sql`(state = 'CLAIMED' and ${jobs}.epoch = c.epoch and ${jobs}.claim_id = c.claim_id)`
+    const takesOver = sql`(state = 'CLAIMED' and ${jobs}.epoch < c.epoch)`
+    const adopted = await this.#select(
+      jobColumns,
+      sql`
+      update ${jobs} set state = 'CLAIMED', epoch = c.epoch, claim_id = c.claim_id, conductor = c.conductor,
+        disorder = case when ${takesOver} then true else disorder end,
+        probation_deaths = probation_deaths + case when ${takesOver} and probation then 1 else 0 end,
+        probation = case when ${takesOver} then false else probation end,
+        updated_at = ${now()}
+      from ${from} as c
+      where ${jobs}.id = c.id and ${jobs}.posting = c.posting
+        and (${isSame} or (state in ('POSTING', 'UNCLAIMED', 'CLAIMED') and ${jobs}.epoch < c.epoch))
+      returning ${columnsOf(jobs, jobColumns)}`,
+    )
+    const byId = new Map(adopted.map((job) => [job.id, job]))
+    return claims.flatMap((claim) => {
+      const job = byId.get(claim.jobId)
+      const isMine = job?.epoch === claim.epoch && job.claimId === claim.claimId
+      return isMine ? [{ ...claim, adopted: job }] : []
+    })
+  }
+
+  async load(jobIds: readonly string[]): Promise<readonly LoadedFlow[]> {
+    if (jobIds.length === 0) return []
+    const { database, anyOf, tables } = this.#dialect
+    return this.#do(async () => {
+      const found = await database.run(
+        selectSummaries(this.#dialect, [sql`j.id${anyOf(jobIds)}`], nothing),
+      )
+      const summaries = new Map(found.map(readSummary).map((one) => [one.job.id, one]))
+      const flowIds = [...summaries.values()].map(({ job }) => job.flowId)
+      const select = (table: Sql) => {
+        return database.run(sql`select * from ${table} where flow_id${anyOf(flowIds)}`)
+      }
+      const atoms = byFlow<AtomRecord>(atomColumns, await select(tables.atoms))
+      const scopes = byFlow<ScopeRecord>(scopeColumns, await select(tables.scopes))
+      return jobIds.flatMap((id) => {
+        const one = summaries.get(id)
+        if (one === undefined) return []
+        const { flowId } = one.job
+        return [{ ...one, atoms: atoms.get(flowId) ?? [], scopes: scopes.get(flowId) ?? [] }]
+      })
+    })
+  }
+
+  async release(
+    claims: readonly Claim[],
+    options: { readonly delayMs?: number | undefined; readonly reason?: string | undefined } = {},
+  ): Promise<void> {
+    if (claims.length === 0) return
+    const { tables, now, rows } = this.#dialect
+    const { jobs } = tables
+    const { delayMs, reason = null } = options
+    const from = rows(
+      { id: 'text', epoch: 'int', claim_id: 'text' },
+      claims.map((claim) => [claim.jobId, claim.epoch, claim.claimId]),
+    )
+    const becomes =
+      delayMs === undefined
+        ? sql`state = 'UNCLAIMED', posting = posting + 1, due_at = null, parked_for = null`
+        : sql`state = 'PARKED', parked_for = 'retry', due_at = ${now()} + ${delayMs}`
+    const released = await this.#run(sql`
+      update ${jobs} set ${becomes}, claim_id = null, conductor = null, reason = ${reason}, updated_at = ${now()}
+      from ${from} as c
+      where ${jobs}.id = c.id and state = 'CLAIMED' and ${jobs}.epoch = c.epoch and ${jobs}.claim_id = c.claim_id
+      returning board`)
+    if (delayMs === undefined) this.#hintClaimable(released.map((row) => String(row['board'])))
+  }
+
+  async beginProbation(claim: Claim): Promise<boolean> {
+    const { tables, now } = this.#dialect
+    const rows = await this.#run(sql`
+      update ${tables.jobs} set probation = true, updated_at = ${now()}
+      where id = ${claim.jobId} and state = 'CLAIMED' and epoch = ${claim.epoch} and claim_id = ${claim.claimId}
+      returning id`)
+    return rows.length > 0
+  }
+
+  async results(
+    flowId: string,
+    refs: readonly ResultRef[],
+  ): Promise<readonly (Json | undefined)[]> {
+    if (refs.length === 0) return []
+    const { tables, rows } = this.#dialect
+    const from = rows(
+      { atom: 'text', direction: 'text', call: 'int', place: 'int' },
+      refs.map(({ atom, direction, call }, at) => [atom, direction, call, at]),
+    )
+    const found = await this.#run(sql`
+      select r.place, v.value from ${from} as r join ${tables.results} as v
+      on v.flow_id = ${flowId} and v.atom = r.atom and v.direction = r.direction and v.call = r.call`)
+    const byPlace = new Map(found.map((row) => [Number(row['place']), unseal(row['value'])]))
+    return refs.map((_, at) => byPlace.get(at))
+  }
+
+  async commit(batch: readonly FlowCommit[]): Promise<readonly CommitOutcome[]> {
+    checkBatch(batch)
+    if (batch.length === 0) return []
+    const outcomes = await this.#dialect.database.attempt(() => this.#commit(batch))
+    if (!this.#hints.isEmpty) this.#hintCommitted(batch, outcomes)
+    return outcomes
+  }
+
+  async mail(jobId: string, mail: Mail): Promise<MailAnswer> {
+    checkTexts('the mail', { key: mail.key })
+    const answer = await this.#do(() => this.#dialect.mail(jobId, mail))
+    if (answer === 'accepted') this.#hints.give({ kind: 'mail', jobId })
+    return answer
+  }
+
+  async readMail(conductor: string): Promise<readonly StoredMail[]> {
+    const { mailbox, jobs } = this.#dialect.tables
+    return this.#select(
+      mailColumns,
+      sql`
+      select m.* from ${jobs} as j join ${mailbox} as m on m.job_id = j.id
+      where j.conductor = ${conductor} and j.state = 'CLAIMED' order by m.at, m.job_id, m.number`,
+    )
+  }
+
+  async mailOf(
+    jobId: string,
+  ): Promise<{ readonly count: number; readonly mail: readonly StoredMail[] }> {
+    const { mailbox, jobs } = this.#dialect.tables
+    // One statement, so that the count and the pieces are of one moment.
+    const rows = await this.#run(sql`
+      select j.mail as mail, m.* from ${jobs} as j left join ${mailbox} as m on m.job_id = j.id
+      where j.id = ${jobId} order by m.number`)
+    return {
+      count: Number(rows[0]?.['mail'] ?? 0),
+      mail: rows.filter((row) => row['key'] !== null).map((row) => readRecord(mailColumns, row)),
+    }
+  }
+
+  async beat(process: Heartbeat): Promise<boolean> {
+    const { tables, now, database } = this.#dialect
+    const { processes } = tables
+    const { id, leaseMs } = process
+    const json = (value: unknown): string | null => {
+      return value === undefined ? null : JSON.stringify(value)
+    }
+    const told = sql`kind = ${process.kind}, name = ${process.name}, host = ${process.host}, pid = ${process.pid},
+      board = ${process.board}, topics = ${json(process.topics)}, tasks = ${json(process.tasks)},
+      signatures = ${json(process.signatures)}, load = ${json(process.load)},
+      seen_at = ${now()}, expires_at = ${now()} + ${leaseMs}`
+    return this.#do(async () => {
+      const renewed = await database.run(sql`
+        update ${processes} set ${told} where id = ${id} and expires_at > ${now()} returning id`)
+      if (renewed.length > 0) return true
+      const [row] = await database.run(sql`
+        insert into ${processes} (id, kind, name, host, pid, board, topics, tasks, signatures, load, started_at, seen_at, expires_at)
+        values (${id}, ${process.kind}, ${process.name}, ${process.host}, ${process.pid}, ${process.board},
+          ${json(process.topics)}, ${json(process.tasks)}, ${json(process.signatures)}, ${json(process.load)},
+          ${now()}, ${now()}, ${now()} + ${leaseMs})
+        on conflict (id) do update set ${told} returning started_at, seen_at`)
+      // It was there and had run out, unless it began now.
+      return row !== undefined && Number(row['started_at']) === Number(row['seen_at'])
+    })
+  }
+
+  async endProcess(id: string): Promise<void> {
+    await this.#run(sql`delete from ${this.#dialect.tables.processes} where id = ${id}`)
+  }
+
+  async processes(
+    filter: { readonly kind?: 'conductor' | 'worker'; readonly board?: string } = {},
+  ): Promise<readonly ProcessRecord[]> {
+    const { tables, now } = this.#dialect
+    const kind = filter.kind === undefined ? nothing : sql`and kind = ${filter.kind}`
+    const board = filter.board === undefined ? nothing : sql`and board = ${filter.board}`
+    return this.#select(
+      processColumns,
+      sql`select * from ${tables.processes} where expires_at > ${now()} ${kind} ${board} order by kind, id`,
+    )
+  }
+
+  async promote(board: string, limit: number): Promise<readonly JobRecord[]> {
+    const { tables, now, skipLocked } = this.#dialect
+    const { jobs } = tables
+    const promoted = await this.#select(
+      jobColumns,
+      sql`
+      with due as (
+        select id from ${jobs} where board = ${board} and state = 'PARKED' and due_at <= ${now()}
+        order by due_at limit ${name(String(Math.floor(limit)))} ${skipLocked}
+      )
+      update ${jobs} set state = 'UNCLAIMED', posting = posting + 1, due_at = null, parked_for = null, updated_at = ${now()}
+      from due where ${jobs}.id = due.id and state = 'PARKED'
+      returning ${columnsOf(jobs, jobColumns)}`,
+    )
+    this.#hintClaimable(promoted.map((job) => job.board))
+    return promoted
+  }
+
+  async reap(
+    board: string,
+    options: { readonly maxDeaths: number },
+  ): Promise<{ readonly released: readonly string[]; readonly trashed: readonly string[] }> {
+    const { tables, now, skipLocked } = this.#dialect
+    const { jobs, processes } = tables
+    const { maxDeaths } = options
+    const dies = sql`(probation and probation_deaths + 1 >= ${maxDeaths})`
+    const reaped = await this.#run(sql`
+      with lost as (
+        select id from ${jobs} where board = ${board} and state = 'CLAIMED' and conductor not in
+          (select id from ${processes} where expires_at > ${now()}) ${skipLocked}
+      )
+      update ${jobs} set
+        state = case when ${dies} then 'TRASHED' else 'UNCLAIMED' end,
+        posting = posting + case when ${dies} then 0 else 1 end,
+        reason = case when ${dies} then ${deathsReason(maxDeaths)} else reason end,
+        ended_at = case when ${dies} then ${now()} end,
+        disorder = true, probation = false, probation_deaths = probation_deaths + case when probation then 1 else 0 end,
+        claim_id = null, conductor = null, updated_at = ${now()}
+      from lost where ${jobs}.id = lost.id and state = 'CLAIMED'
+      returning ${jobs}.id as id, state`)
+    const ids = (state: string) => {
+      return reaped.filter((row) => row['state'] === state).map((row) => String(row['id']))
+    }
+    const released = ids('UNCLAIMED')
+    if (released.length > 0) this.#hintClaimable([board])
+    return { released, trashed: ids('TRASHED') }
+  }
+
+  async nextDue(board: string): Promise<number | null> {
+    const [row] = await this.#run(sql`
+      select min(due_at) as due from ${this.#dialect.tables.jobs} where board = ${board} and state = 'PARKED'`)
+    const due = row?.['due'] ?? null
+    return due === null ? null : Number(due)
+  }
+
+  async job(idOrKey: string, board?: string): Promise<JobSummary | null> {
+    checkTexts('the job', { id: idOrKey })
+    const byId = await this.#run(selectSummaries(this.#dialect, [sql`j.id = ${idOrKey}`], nothing))
+    if (byId[0] !== undefined) return readSummary(byId[0])
+    const conditions = [sql`j.key = ${idOrKey}`]
+    if (board !== undefined) conditions.push(sql`j.board = ${board}`)
+    const [row] = await this.#run(
+      selectSummaries(
+        this.#dialect,
+        conditions,
+        name('order by j.created_at desc, j.id desc limit 1'),
+      ),
+    )
+    return row === undefined ? null : readSummary(row)
+  }
+
+  async findJobs(
+    filter: JobFilter,
+  ): Promise<{ readonly jobs: readonly JobSummary[]; readonly next: string | null }> {
+    checkFilter(filter)
+    const limit = filter.limit ?? 100
+    const rows = await this.#run(selectPage(this.#dialect, filter, limit))
+    const jobs = rows.slice(0, limit).map(readSummary)
+    const last = jobs.at(-1)
+    const isLast = last === undefined || rows.length <= limit
+    return { jobs, next: isLast ? null : writeCursor(last.job) }
+  }
+
+  async history(
+    jobId: string,
+    options: { readonly after?: number | undefined; readonly limit?: number | undefined },
+  ): Promise<readonly HistoryRecord[]> {
+    const { after = 0, limit = HISTORY_PAGE } = options
+    return this.#select(
+      historyColumns,
+      sql`
+      select * from ${this.#dialect.tables.history} where job_id = ${jobId} and seq > ${after}
+      order by seq limit ${name(String(Math.floor(limit)))}`,
+    )
+  }
+
+  async atoms(flowId: string): Promise<readonly AtomRecord[]> {
+    return this.#select(
+      atomColumns,
+      sql`select * from ${this.#dialect.tables.atoms} where flow_id = ${flowId} order by path`,
+    )
+  }
+
+  async calls(flowId: string, atom?: string): Promise<readonly CallRecord[]> {
+    const that = atom === undefined ? nothing : sql`and atom = ${atom}`
+    return this.#select(
+      callColumns,
+      sql`
+      select * from ${this.#dialect.tables.calls} where flow_id = ${flowId} ${that}
+      order by atom, direction, call`,
+    )
+  }
+
+  async releaseJob(jobId: string): Promise<JobRecord | null> {
+    const { jobs } = this.#dialect.tables
+    const [job] = await this.#select(
+      jobColumns,
+      sql`
+      update ${jobs} set ${this.#claimableAnew()}
+      where id = ${jobId} and (state = 'TRASHED'
+        or (state = 'PARKED' and (parked_for = 'suspended' or disorder)))
+      returning *`,
+    )
+    if (job === undefined) return null
+    this.#hintClaimable([job.board])
+    return job
+  }
+
+  async rerun(
+    jobId: string,
+    options: { readonly flowId: string; readonly input?: JsonObject | undefined },
+  ): Promise<JobRecord | null> {
+    const { tables, now, database, forUpdate } = this.#dialect
+    const { jobs, flow_details, mailbox } = tables
+    const { flowId } = options
+    const input = options.input === undefined ? name('d.input') : this.#asJson(options.input)
+    const rows = await this.#do(() =>
+      database.transaction(async (executor) => {
+        const [found] = await executor.run(sql`
+          select ended_at, flow_id from ${jobs} where id = ${jobId} ${forUpdate}`)
+        if (found === undefined) return []
+        // The answer was lost, and this is the same wish again.
+        if (found['flow_id'] === flowId) {
+          return executor.run(sql`select * from ${jobs} where id = ${jobId}`)
+        }
+        if (found['ended_at'] === null) return []
+        await executor.run(sql`
+          insert into ${flow_details} (id, job_id, parent_id, run, document, source, format, semantics, input, state, created_at)
+          select ${flowId}, d.job_id, d.parent_id, d.run + 1, d.document, d.source, d.format, d.semantics, ${input}, 'PENDING', ${now()}
+          from ${flow_details} as d where d.id = ${String(found['flow_id'])}`)
+        await executor.run(sql`delete from ${mailbox} where job_id = ${jobId}`)
+        return executor.run(sql`
+          update ${jobs} set flow_id = ${flowId}, ${this.#claimableAnew()}
+          where id = ${jobId} returning *`)
+      }),
+    )
+    const job = rows[0] === undefined ? null : readRecord(jobColumns, rows[0])
+    if (job !== null) this.#hintClaimable([job.board])
+    return job
+  }
+
+  async prune(options: {
+    readonly olderThanMs: number
+    readonly board?: string | undefined
+    readonly dryRun?: boolean | undefined
+  }): Promise<PruneReport> {
+    const attempt = <T>(work: () => Promise<T>) => this.#do(work)
+    const jobs = await pruneJobs(this.#dialect, options, attempt)
+    const documents = await pruneDocuments(this.#dialect, options, attempt)
+    return { jobs, documents }
+  }
+
+  onHint(listener: (hint: StoreHint) => void): () => void {
+    return this.#hints.add(listener)
+  }
+
+  /** Tries until the database answers. Rows that it refuses are the caller's fault here. */
+  async #do<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#dialect.database.attempt(work)
+    } catch (error) {
+      if (!(error instanceof DriverError)) throw error
+      throw new InvalidInputError([{ path: '', message: error.message }], {
+        subject: 'what was given to the store',
+        cause: error.cause,
+      })
+    }
+  }
+
+  async #run(statement: Sql): Promise<readonly Row[]> {
+    return this.#do(() => this.#dialect.database.run(statement))
+  }
+
+  async #select<T>(columns: readonly Column<T>[], statement: Sql): Promise<readonly T[]> {
+    return (await this.#run(statement)).map((row) => readRecord(columns, row))
+  }
+
+  async #migrateIfNeeded(): Promise<void> {
+    const { pending } = await schemaStatus(this.#dialect)
+    if (pending.length > 0) await migrate(this.#dialect)
+  }
+
+  /** For what is also done before `start`, such as migrating. */
+  async #connected<T>(work: () => Promise<T>): Promise<T> {
+    const { database } = this.#dialect
+    const wasOpen = database.isOpen
+    await database.start()
+    try {
+      return await work()
+    } finally {
+      if (!wasOpen) await database.stop()
+    }
+  }
+
+  /** S2–S4: the whole batch; where rows are refused, its halves, down to the flow that is to blame. */
+  async #commit(batch: readonly FlowCommit[]): Promise<readonly CommitOutcome[]> {
+    let taken: ReadonlySet<string>
+    try {
+      taken = new Set(await this.#dialect.commit(commitRows(batch)))
+    } catch (error) {
+      const reason = refusal(error)
+      if (reason === undefined) throw error
+      const [only] = batch
+      if (only !== undefined && batch.length === 1) return [await this.#trash(only, reason)]
+      const middle = batch.length >> 1
+      return [
+        ...(await this.#commit(batch.slice(0, middle))),
+        ...(await this.#commit(batch.slice(middle))),
+      ]
+    }
+    if (taken.size === batch.length) return batch.map(() => committed)
+    const left = batch.filter((change) => !taken.has(change.jobId))
+    const outcomes = await this.#readBack(left)
+    return batch.map(({ jobId }) => outcomes.get(jobId) ?? committed)
+  }
+
+  /** S3: what became of flows that a commit did not take. */
+  async #readBack(changes: readonly FlowCommit[]): Promise<ReadonlyMap<string, CommitOutcome>> {
+    const { tables, anyOf, database } = this.#dialect
+    const rows = await database.run(sql`
+      select * from ${tables.jobs} where id${anyOf(changes.map(({ jobId }) => jobId))}`)
+    const jobs = new Map(rows.map((row) => readRecord(jobColumns, row)).map((job) => [job.id, job]))
+    return new Map(
+      changes.map((change) => [change.jobId, outcomeOf(change, jobs.get(change.jobId))]),
+    )
+  }
+
+  async #trash(change: FlowCommit, refused: string): Promise<CommitOutcome> {
+    const { tables, now, database } = this.#dialect
+    const reason = `the database refused its rows: ${refused}`
+    const rows = await database.run(sql`
+      update ${tables.jobs} set state = 'TRASHED', reason = ${reason}, revision = revision + 1,
+        conductor = null, updated_at = ${now()}, ended_at = ${now()}
+      where id = ${change.jobId} and state = 'CLAIMED' and epoch = ${change.epoch}
+        and claim_id = ${change.claimId} and revision = ${change.revision}
+      returning id`)
+    if (rows.length > 0) return { kind: 'trashed', reason }
+    return (await this.#readBack([change])).get(change.jobId) ?? fenced
+  }
+
+  /** A job that an operator releases, or that runs again, has no past. */
+  #claimableAnew(): Sql {
+    return sql`state = 'UNCLAIMED', posting = posting + 1, due_at = null, parked_for = null, reason = null,
+      ended_at = null, disorder = false, probation = false, probation_deaths = 0, claim_id = null,
+      conductor = null, updated_at = ${this.#dialect.now()}`
+  }
+
+  #asJson(input: JsonObject): Sql {
+    const text = sealInput(input)
+    return this.kind === 'postgres' ? sql`cast(${text} as jsonb)` : sql`${text}`
+  }
+
+  #hintCommitted(batch: readonly FlowCommit[], outcomes: readonly CommitOutcome[]): void {
+    for (const [at, { jobId, history }] of batch.entries()) {
+      if (outcomes[at]?.kind !== 'committed' || history.length === 0) continue
+      this.#hints.give({ kind: 'history', jobId })
+    }
+  }
+
+  #hintClaimable(boards: readonly string[]): void {
+    for (const board of new Set(boards)) this.#hints.give({ kind: 'claimable', board })
+  }
+
+  /** In the caller's transaction the job is there once that has committed. */
+  #hintWhenCommitted(transaction: unknown, board: string): void {
+    const executed: unknown = Object(transaction).executionPromise
+    if (executed instanceof Promise) {
+      executed.then(
+        () => this.#hintClaimable([board]),
+        () => undefined,
+      )
+    } else {
+      this.#hintClaimable([board])
+    }
+  }
+}
+
+function columnsOf<T>(table: Sql, columns: readonly Column<T>[]): Sql {
+  return name(columns.map((column) => `${table.text}.${column.name} as ${column.name}`).join(', '))
+}
+
+function byClaimOrder(a: JobRecord, b: JobRecord): number {
+  return b.priority - a.priority || a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1)
+}
+
+function byFlow<T>(columns: readonly Column<T>[], rows: readonly Row[]): ReadonlyMap<string, T[]> {
+  const records = new Map<string, T[]>()
+  for (const row of rows) {
+    const flowId = String(row['flow_id'])
+    const list = records.get(flowId)
+    const record = readRecord(columns, row)
+    if (list === undefined) records.set(flowId, [record])
+    else list.push(record)
+  }
+  return records
+}
+
+/** Why rows will never be stored, if that is what an error says; values that are no JSON included. */
+function refusal(error: unknown): string | undefined {
+  if (error instanceof DriverError) {
+    return error.meaning === 'refused' ? error.message : undefined
+  }
+  if (error instanceof TypeError || error instanceof RangeError) return error.message
+  return undefined
+}
+
+function outcomeOf(change: FlowCommit, job: JobRecord | undefined): CommitOutcome {
+  if (job === undefined || job.flowId !== change.flowId) return fenced
+  if (job.epoch !== change.epoch || job.claimId !== change.claimId) return fenced
+  if (job.revision === change.revision + 1) {
+    if (job.state !== 'TRASHED' || change.job?.state === 'TRASHED') return committed
+    return { kind: 'trashed', reason: job.reason ?? '' }
+  }
+  if (job.revision !== change.revision || job.state !== 'CLAIMED') return fenced
+  if (job.mail !== change.mailRead) return mailFirst
+  throw new UsageError(`the commit of job ${change.jobId} was not taken, though its fence holds`)
+}

@@ -1,0 +1,7 @@
+import { createTables } from './001_create_tables.ts'
+import type { Migration } from './migration.ts'
+
+export type { Migration, SchemaContext } from './migration.ts'
+
+/** All steps of the schema, the oldest first. */
+export const migrations: readonly Migration[] = [createTables]
