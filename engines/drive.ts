@@ -575,7 +575,7 @@ export class FlowDriver implements Committing, CallListener {
   #flowChange(isFirst: boolean): NonNullable<FlowCommit['flow']> {
     const { state, reason } = this.#run
     if (!isFinal(state)) return { state, reason, ...(isFirst ? { started: true } : {}) }
-    this.#failures = [...this.#run.failures].map(([atom, failure]) => ({ atom, ...failure }))
+    this.#failures = this.#standingFailures()
     const output = state === 'SUCCESS' ? this.#output : null
     return {
       state,
@@ -585,6 +585,18 @@ export class FlowDriver implements Committing, CallListener {
       output,
       failures: state === 'SUCCESS' ? [] : this.#failures,
     }
+  }
+
+  /** What failed and was not healed, reverts that failed for good after what they were to take back. */
+  #standingFailures(): readonly AtomFailure[] {
+    const failures: AtomFailure[] = []
+    for (const [atom, failure] of this.#run.failures) failures.push({ atom, ...failure })
+    if (this.#run.revertFailures === 0) return failures
+    for (const atom of this.#run.atoms.values()) {
+      if (atom.state !== 'REVERT_FAILURE' || atom.revertFailure === null) continue
+      failures.push({ atom: atom.path, direction: 'revert', ...atom.revertFailure })
+    }
+    return failures
   }
 
   /** What becomes of the job with this commit: nothing, while the flow goes on here. */

@@ -48,7 +48,9 @@ export function T(name: string, options: FixtureOptions = {}): Untyped {
     priority,
     retry: retry as Untyped,
     execute: execute as Untyped,
-    ...(options.revert === null ? {} : { revert: (options.revert ?? (() => undefined)) as Untyped }),
+    ...(options.revert === null
+      ? {}
+      : { revert: (options.revert ?? (() => undefined)) as Untyped }),
   })
 }
 
@@ -149,7 +151,8 @@ export function written(
     .map((event) => {
       const state = SHORT[event.state] ?? event.state
       if (event.kind === 'flow') return `flow ${state}`
-      if (event.kind === 'task') return `${event.name.slice(event.name.lastIndexOf('/') + 1)} ${state}`
+      if (event.kind === 'task')
+        return `${event.name.slice(event.name.lastIndexOf('/') + 1)} ${state}`
       const name = names[event.name] ?? event.name.slice(event.name.lastIndexOf('/') + 1)
       const isGiving = event.state === 'SUCCESS' && event.result != null
       return isGiving ? `${name} ${state}(${JSON.stringify(event.result)})` : `${name} ${state}`

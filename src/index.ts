@@ -1,0 +1,45 @@
+/**
+ * Zagflow: work that must finish. The front door: what services and their flows need. Engines, boards, stores and workers
+ * have doors of their own (`zagflow/engines`, `zagflow/jobboard`, `zagflow/persistence`, `zagflow/worker`), and so have tests
+ * of flows (`zagflow/testing`).
+ */
+export * from './flow/builders.ts'
+export { connect } from './client/connect.ts'
+export type { ConnectOptions, EmbeddedConductorOptions } from './client/connect-options.ts'
+export { Job } from './client/job.ts'
+export type { JobDetails, JobStatus, Steered, WaitOptions } from './client/job.ts'
+export type {
+  FlowResults,
+  Outcome,
+  SuccessfulOutcome,
+  UnsuccessfulOutcome,
+} from './client/outcome.ts'
+export { resume, run } from './client/run.ts'
+export type { ResumeOptions, RunOptions } from './client/run.ts'
+export type { WatchOptions } from './client/watch.ts'
+export { Zagflow } from './client/zagflow.ts'
+export type { PostOptions } from './client/zagflow.ts'
+export { Conductor } from './conductor/index.ts'
+export type {
+  ConductorEvent,
+  ConductorLoad,
+  ConductorOptions,
+  JobEvent,
+} from './conductor/index.ts'
+export type { FlowEvent } from '../engines/drive.ts'
+export type { JobBoard } from '../jobboard/jobboard.ts'
+export type {
+  FlowDetail,
+  FlowVersion,
+  JobFilter,
+  JobRecord,
+  JobState,
+  JobSummary,
+  Store,
+} from '../persistence/store.ts'
+export type { SourceDocument } from './flow/document.ts'
+export type { FlowState, AtomState } from './machine/states.ts'
+export * from './base/errors.ts'
+export type { Failure } from './base/failure.ts'
+export type { Json, JsonObject } from './base/json.ts'
+export type { LogFields, Logger } from './base/logger.ts'
