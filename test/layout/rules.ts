@@ -102,8 +102,16 @@ const words: readonly {
 /** Clients that no worker process loads (L7). */
 const notInWorkers = ['knex', 'pg', 'sqlite3', 'better-sqlite3', 'node-zookeeper-client']
 
-/** Files that break a rule for a reason that stands beside them. */
-const exceptions: readonly { file: RegExp; rule: string; reason: string }[] = []
+/** Files that break a rule, for the reason beside them. */
+const exceptions: readonly (readonly [file: string, rule: string, reason: string])[] = [
+  [
+    'src/client/environment.ts',
+    'L5',
+    'connect() without options reads ZAGFLOW_*, here and nowhere else',
+  ],
+  ['src/client/console-logger.ts', 'L5', 'a service that gave no logger must still see warnings'],
+  ['persistence/sqlite.ts', 'L5', 'a new SQLite file needs its folder'],
+]
 
 /**
  * What breaks the rules, in the order of the files.
@@ -134,7 +142,7 @@ export function checkLayout(
   })
   return [...violations, ...checkWorkers(sources)].filter(
     ({ file, rule }) =>
-      !exceptions.some((exception) => exception.file.test(file) && rule.startsWith(exception.rule)),
+      !exceptions.some(([name, start]) => name === file && rule.startsWith(start)),
   )
 }
 
