@@ -1,0 +1,338 @@
+/**
+ * The connection of a service: posts jobs, gives handles of them, finds them.
+ *
+ * Owns: the store and the board (where it made them), an embedded conductor, who waits for ends, and the timers of these.
+ *
+ * Invariants
+ * Z1  Nothing is stored of a post that is refused: document, input and options are checked before.
+ * Z2  A job exists if and only if its transaction was committed; only then its board is told.
+ * Z3  After `close()` no timer, listener or connection that was made here is left; what waits has got a `ClosedError`.
+ */
+import { ClosedError, NotFoundError, UsageError } from '../base/errors.ts'
+import { readDuration } from '../base/durations.ts'
+import { hashJson } from '../base/ids.ts'
+import type { Json, JsonObject } from '../base/json.ts'
+import type { Logger } from '../base/logger.ts'
+import type { Conductor } from '../conductor/conductor.ts'
+import type { SourceDocument } from '../flow/document.ts'
+import type { Duration } from '../flow/duration-option.ts'
+import type { Runnable } from '../flow/runnable.ts'
+import type { JobBoard } from '../../jobboard/jobboard.ts'
+import type {
+  Claim,
+  FlowVersion,
+  JobFilter,
+  JobRecord,
+  JobSummary,
+  Store,
+} from '../../persistence/store.ts'
+import { TaskRegistry } from '../worker/registry.ts'
+import { checkOptions } from './check-options.ts'
+import { EndWatch } from './end-watch.ts'
+import { Job, type JobHost } from './job.ts'
+import { postRequest } from './post-request.ts'
+import { isRunnable, prepare, sourceOf, type PreparedFlow } from './prepare.ts'
+import { RegisteredFlows } from './registered-flows.ts'
+import { KnownSignatures } from './signatures.ts'
+import { checkTransaction, wasCommitted } from './transaction.ts'
+import { Unserved } from './unserved.ts'
+
+/** Options of {@link Zagflow.post}. */
+export interface PostOptions {
+  /**
+   * Your own name for the job, unique on its board: posting the same flow and input under it again gives the same job, other
+   * content is a `ConflictError`. At most 255 characters.
+   */
+  readonly key?: string | undefined
+  /** Bigger is claimed first, -1,000 to 1,000. @default 0 */
+  readonly priority?: number | undefined
+  /** It starts this much later, by the database's clock: `5s`, `1h30m`. */
+  readonly delay?: Duration | undefined
+  /** It starts then: a Date, or an ISO 8601 text with a time zone. */
+  readonly at?: Date | string | undefined
+  /** For searching; they win over those of the flow. */
+  readonly labels?: { readonly [name: string]: string } | undefined
+  /** A knex transaction on the same database: the job exists if and only if that is committed. */
+  readonly transaction?: unknown
+  /** W3C trace context of who posts. */
+  readonly traceparent?: string | undefined
+  /** Who posts, for the record. */
+  readonly postedBy?: string | undefined
+}
+
+const POST_KEYS = [
+  'key',
+  'priority',
+  'delay',
+  'at',
+  'labels',
+  'transaction',
+  'traceparent',
+  'postedBy',
+] as const satisfies readonly (keyof PostOptions)[]
+
+/** @internal What a connection is made of. */
+export interface ZagflowParts {
+  readonly store: Store
+  readonly board: JobBoard<Claim>
+  /** Tasks of this process. */
+  readonly tasks: TaskRegistry
+  readonly logger: Logger
+  readonly pollMs: number
+  /** Makes the embedded conductor, if there is to be one; it tells of jobs that it has done with. */
+  readonly conductor?: ((onDone: (jobId: string) => void) => Conductor) | undefined
+  /** Closes what was opened for this connection. */
+  readonly release: () => Promise<void>
+}
+
+/** A connection: see {@link connect}. */
+export class Zagflow {
+  /** The store, for what has no method here. */
+  readonly store: Store
+  /** The board that is posted to. */
+  readonly board: JobBoard<Claim>
+  readonly #parts: ZagflowParts
+  readonly #host: JobHost
+  readonly #closing = new AbortController()
+  readonly #signatures: KnownSignatures
+  readonly #registered: RegisteredFlows
+  readonly #unserved: Unserved
+  readonly #conductor: Conductor | undefined
+  /** What goes on after transactions were committed. */
+  readonly #afterwards = new Set<Promise<unknown>>()
+  #closed: Promise<void> | undefined
+
+  /** @internal */
+  constructor(parts: ZagflowParts) {
+    const { store, board, logger, pollMs } = parts
+    this.store = store
+    this.board = board
+    this.#parts = parts
+    const ends = new EndWatch({ store, logger, pollMs })
+    this.#host = { store, logger, pollMs, ends, closed: this.#closing.signal }
+    this.#signatures = new KnownSignatures({ store, board: board.name, here: parts.tasks })
+    this.#registered = new RegisteredFlows(store)
+    this.#unserved = new Unserved({ store, board: board.name, logger })
+    this.#conductor = parts.conductor?.((jobId) => ends.ask(jobId))
+  }
+
+  /** @internal */
+  async start(): Promise<void> {
+    await this.#conductor?.start()
+  }
+
+  /**
+   * Posts a job: once this has resolved (and the transaction, if one was given, is committed) the job reaches an end, whatever
+   * is killed. The flow is what a builder made, a flow document, or a registered `name` or `name@version`.
+   *
+   * Throws {@link InvalidFlowError}, {@link InvalidInputError}, {@link UsageError} before anything is stored;
+   * {@link ConflictError} when the key belongs to other content; {@link NotFoundError} for a name that is not registered;
+   * {@link UnavailableError}, after which nobody knows whether it was posted: with a `key` you may simply post again.
+   *
+   * @example
+   * const job = await zag.post(checkout, { sku: "A1", quantity: 2 }, { key: `order ${orderId}` })
+   * const { tracking } = await job.result()
+   */
+  post<Input, Output>(
+    flow: Runnable<Input, Output>,
+    input: NoInfer<Input>,
+    options?: PostOptions,
+  ): Promise<Job<Output>>
+  post(flow: SourceDocument | string, input: JsonObject, options?: PostOptions): Promise<Job>
+  async post(
+    flow: Runnable | SourceDocument | string,
+    input: unknown,
+    options: PostOptions = {},
+  ): Promise<Job<never>> {
+    this.#checkOpen()
+    checkOptions('post()', options, POST_KEYS)
+    const { key, priority, labels, traceparent, postedBy, transaction } = options
+    const trx = transaction === undefined ? undefined : checkTransaction(transaction)
+    const when = dueOf(options)
+    const prepared = await this.#prepare(flow)
+    const { store, board } = this
+    const request = postRequest(prepared, input, {
+      board: board.name,
+      state: board.outsideStore ? 'POSTING' : 'UNCLAIMED',
+      key,
+      priority,
+      labels,
+      traceparent,
+      postedBy,
+      ...when,
+    })
+    const { job, created } = await store.post(
+      request,
+      transaction === undefined ? undefined : { transaction },
+    )
+    const identity = { id: job.id, key: job.key, flow: job.flow, created }
+    if (trx === undefined) {
+      await this.#announce(job, prepared)
+      return new Job(this.#host, identity)
+    }
+    const committed = this.#afterCommit(trx, job, prepared)
+    return new Job(this.#host, { ...identity, committed })
+  }
+
+  /**
+   * The handle of a job, by its id or by the key it was posted under on this board. Throws {@link NotFoundError},
+   * {@link UnavailableError}. The type of its output is yours to say.
+   */
+  async job<Output = JsonObject>(idOrKey: string): Promise<Job<Output>> {
+    this.#checkOpen()
+    const found = await this.store.job(idOrKey, this.board.name)
+    if (found === null) throw new NotFoundError('job', idOrKey)
+    const { id, key, flow } = found.job
+    return new Job<Output>(this.#host, { id, key, flow, created: false })
+  }
+
+  /**
+   * Finds jobs of this board (or of `filter.board`), newest first, page by page: give `next` of the one page as `after` of
+   * the next.
+   *
+   * @example
+   * const { jobs, next } = await zag.jobs({ flow: "checkout", flowStates: ["REVERTED"], input: { sku: "A1" } })
+   */
+  async jobs(
+    filter: JobFilter = {},
+  ): Promise<{ readonly jobs: readonly JobSummary[]; readonly next: string | null }> {
+    this.#checkOpen()
+    checkOptions('jobs()', filter, FILTER_KEYS)
+    return this.store.findJobs({ board: this.board.name, ...filter })
+  }
+
+  /**
+   * Keeps a flow under its name, so that it can be posted by name. A new version is made when the content has changed since the
+   * last one. Throws {@link InvalidFlowError}.
+   */
+  async register(flow: Runnable | SourceDocument): Promise<FlowVersion> {
+    this.#checkOpen()
+    const source = sourceOf(flow)
+    const json = source as unknown as Json // parsing made it JSON
+    return this.store.registerFlow(source.flow, json, hashJson(json))
+  }
+
+  /** The registered flows, or the versions of one, by name and version. */
+  async flows(name?: string): Promise<readonly FlowVersion[]> {
+    this.#checkOpen()
+    return this.store.listFlows(name)
+  }
+
+  /**
+   * Ends the connection: an embedded conductor hands over what it runs (within its grace period), who waits for a job gets a
+   * `ClosedError`, and what was opened is closed. Jobs go on wherever there are conductors. Calling it twice is fine.
+   */
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort()
+    this.#unserved.close()
+    this.#host.ends.close()
+    try {
+      await this.#conductor?.stop()
+      await Promise.allSettled(this.#afterwards)
+    } finally {
+      await this.#parts.release()
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#closed !== undefined) throw new ClosedError('the connection')
+  }
+
+  async #prepare(flow: Runnable | SourceDocument | string): Promise<PreparedFlow> {
+    const source = typeof flow === 'string' ? await this.#registered.find(flow) : sourceOf(flow)
+    const own = isRunnable(flow) ? TaskRegistry.of(flow) : NO_TASKS
+    return prepare(source, await this.#signatures.of(source, own))
+  }
+
+  /** Z2: the board shows it, and whoever serves it is looked for. */
+  async #announce(job: JobRecord, prepared: PreparedFlow): Promise<void> {
+    const { store, board } = this
+    const { id, posting, priority, createdAt, epoch, state } = job
+    if (board.outsideStore && state === 'POSTING') {
+      try {
+        await board.post({ jobId: id, posting, priority, createdAt, epoch })
+        await store.posted([id])
+      } catch (error) {
+        // It is stored, and that is what was promised: a promoter puts on the board what is missing there.
+        this.#parts.logger.warn({ error, job: id }, 'the board could not be told of a job yet')
+      }
+    }
+    const isDue = state === 'UNCLAIMED' || state === 'POSTING'
+    if (isDue) this.#unserved.posted(id, prepared.document, prepared.documentHash)
+  }
+
+  #afterCommit(
+    transaction: ReturnType<typeof checkTransaction>,
+    job: JobRecord,
+    prepared: PreparedFlow,
+  ): Promise<boolean> {
+    const exists = async (): Promise<boolean> => (await this.store.job(job.id)) !== null
+    const afterwards = wasCommitted(transaction, exists, {
+      everyMs: this.#parts.pollMs,
+      isOver: () => this.#closing.signal.aborted,
+    }).then(async (committed) => {
+      if (committed && !this.#closing.signal.aborted) await this.#announce(job, prepared)
+      return committed
+    })
+    this.#afterwards.add(afterwards)
+    void afterwards.finally(() => this.#afterwards.delete(afterwards)) // it never throws
+    return afterwards
+  }
+}
+
+const NO_TASKS = new TaskRegistry()
+
+const FILTER_KEYS = [
+  'board',
+  'ids',
+  'key',
+  'states',
+  'flowStates',
+  'flow',
+  'conductor',
+  'labels',
+  'input',
+  'createdBefore',
+  'createdAfter',
+  'order',
+  'limit',
+  'after',
+] as const satisfies readonly (keyof JobFilter)[]
+
+/** When a job is to start, if not at once. Throws {@link UsageError}. */
+function dueOf({ delay, at }: PostOptions): { readonly delayMs?: number; readonly dueAt?: number } {
+  if (delay !== undefined && at !== undefined) {
+    throw new UsageError('post(): expected delay or at, got both')
+  }
+  if (delay !== undefined) {
+    const { ms, problem, hint } = readDuration(delay)
+    if (ms === undefined) throw new UsageError(`post(): delay: ${problem}`, { hint })
+    return ms === 0 ? {} : { delayMs: ms }
+  }
+  if (at === undefined) return {}
+  const isText = typeof at === 'string'
+  if (!isText && !(at instanceof Date)) {
+    throw new UsageError(`post(): at: expected a Date or a text, got ${typeof at}`, {
+      hint: 'write new Date(…), or such as 2030-01-31T12:00:00Z',
+    })
+  }
+  const dueAt = isText && !HAS_ZONE.test(at) ? Number.NaN : new Date(at).getTime()
+  if (Number.isNaN(dueAt)) {
+    throw new UsageError(`post(): at: ${String(at)} is no time`, {
+      hint: 'write such as 2030-01-31T12:00:00Z or …+01:00, with its time zone',
+    })
+  }
+  return { dueAt }
+}
+
+/** A text without a zone would mean another time on another host. */
+const HAS_ZONE = /^\d{4}-\d\d-\d\dT\d\d:\d\d.*(?:Z|[+-]\d\d:?\d\d)$/
