@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import type { CallAnswer, CallRequest, Engine } from '../../engines/engine.ts'
 import { ParallelEngine } from '../../engines/parallel.ts'
 import { SerialEngine } from '../../engines/serial.ts'
