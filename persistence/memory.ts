@@ -209,9 +209,10 @@ export class MemoryStore implements Store {
     const { conductor, claimIds } = request
     const claims: Claim[] = []
     const used = new Set<string>()
+    const asked = new Set(claimIds) // a conductor has thousands of claims, and asks for as many
     for (const job of this.#claimed.get(conductor) ?? []) {
       const { claimId } = job.record
-      if (claimId === null || !claimIds.includes(claimId)) continue
+      if (claimId === null || !asked.has(claimId)) continue
       used.add(claimId)
       claims.push(claimOf(job.record, claimId, conductor))
     }
@@ -451,7 +452,7 @@ export class MemoryStore implements Store {
     const limit = filter.limit ?? 100
     const after = filter.after === undefined ? undefined : readCursor(filter.after)
     const matching: Job[] = []
-    for (const job of this.#jobs.values()) {
+    for (const job of this.#candidates(filter)) {
       if (after !== undefined && compareJobs(order, job.record, after) <= 0) continue
       if (matches(job, filter)) matching.push(job)
     }
@@ -663,6 +664,12 @@ export class MemoryStore implements Store {
     } else if (state === 'PARKED' && dueAt !== null) {
       this.#board(board).parked.push({ job, posting, dueAt })
     }
+  }
+
+  /** Jobs among which a filter's are: who waits for some jobs asks for these often. */
+  #candidates({ ids }: JobFilter): Iterable<Job> {
+    if (ids === undefined) return this.#jobs.values()
+    return [...new Set(ids)].flatMap((id) => this.#jobs.get(id) ?? [])
   }
 
   #board(name: string): Board {
