@@ -25,7 +25,7 @@ import {
   tryAgain,
   tryRevertAgain,
 } from './failure.ts'
-import { resumeRun } from './resume.ts'
+import { reopenRun, resumeRun } from './resume.ts'
 import { atomReverted, callRevert, revertNode, revertScope } from './revert.ts'
 import {
   ensureNode,
@@ -374,7 +374,7 @@ function suspend(run: Run, reason: string): boolean {
 function resolveRevert(run: Run, path: string, how: 'again' | 'skip'): boolean {
   const atom = run.atoms.get(path)
   if (atom === undefined || atom.state !== 'REVERT_FAILURE') return false
-  if (run.state === 'FAILURE') resumeRun(run)
+  if (run.state === 'FAILURE') reopenRun(run)
   run.revertFailures--
   atom.attempt = 1
   if (how === 'again') {

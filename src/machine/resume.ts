@@ -185,6 +185,13 @@ export function resumeRun(run: Run): boolean {
   return true
 }
 
+/** Lets a flow whose revert failed go on reverting, because an operator decided about it. */
+export function reopenRun(run: Run): void {
+  goFlow(run, 'RESUMING')
+  goFlow(run, 'REVERTING')
+  if (!run.root.reverting) resumeScope(run, run.root, false)
+}
+
 /** Goes on in a scope. `covered`: a scope around it is being reverted, and its turn comes from there. */
 function resumeScope(run: Run, scope: ScopeRun, covered: boolean): void {
   if (scope.dueAt !== null && scope.state === 'ENTERED') {
