@@ -107,16 +107,20 @@ const conditionSchema = z.string().min(1)
 
 /** An object whose keys are symbols. */
 function bySymbol<Value extends z.ZodType>(value: Value) {
-  return z.record(z.string(), value).superRefine((record, context) => {
+  const symbols = z.record(z.string(), value).superRefine((record, context) => {
     for (const key of Object.keys(record)) {
       const found = symbolProblem(key)
       if (found !== undefined) problem(context, [key], { message: found })
     }
   })
+  return symbols.meta({ propertyNames: { pattern: SYMBOL.source, maxLength: MAX_SYMBOL } })
 }
 
+/** A text that holds an expression. */
+const expressionSchema = z.string().meta({ pattern: '\\$\\{\\{' })
+
 const attemptsSchema = choice(
-  { number: z.int().min(1).max(1_000_000), expression: z.string() },
+  { number: z.int().min(1).max(1_000_000), expression: expressionSchema },
   (value, context) => {
     if (typeof value === 'number') return 'number'
     if (typeof value === 'string' && value.includes('${{')) return 'expression'
@@ -182,7 +186,7 @@ const retryForms = {
   }),
   forEach: strict({
     forEach: choice(
-      { list: z.array(templateSchema).min(1), expression: z.string() },
+      { list: z.array(templateSchema).min(1), expression: expressionSchema },
       (value, context) => {
         if (Array.isArray(value)) return 'list'
         if (typeof value === 'string' && value.includes('${{')) return 'expression'

@@ -36,7 +36,9 @@ const size = z.int().min(0)
 const jsonType = z.enum(JSON_TYPES)
 
 /** A schema inside another one. */
-const innerSchema: z.ZodType<Json> = z.lazy((): z.ZodType<Json> => innerForms as z.ZodType<Json>) // JSON, see anyJson
+const innerSchema: z.ZodType<Json> = z.lazy(
+  (): z.ZodType<Json> => innerValueSchema as z.ZodType<Json>,
+) // JSON, see anyJson
 
 const keywords = {
   type: choice({ one: jsonType, several: z.array(jsonType).min(1) }, (value) =>
@@ -91,8 +93,13 @@ const bareSymbolType = z.string().superRefine((text, context) => {
   if (!BARE_TYPES.includes(text.replace(/\?$/, ''))) notAType(text, context, false)
 })
 
-const innerForms = choice(
-  { bare: bareType, schema: schemaObject(keywords).partial(), any: z.boolean() },
+/** A schema inside another one. */
+export const innerValueSchema = choice(
+  {
+    bare: bareType.meta({ enum: BARE_TYPES }),
+    schema: schemaObject(keywords).partial(),
+    any: z.boolean(),
+  },
   (value, context) => pickForm(value, context, true),
 )
 
