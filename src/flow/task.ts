@@ -22,6 +22,8 @@ export interface TaskDefinition {
   readonly signature: TaskSignature
   /** It computes: workers run it in a thread, beside their event loop. */
   readonly cpu: boolean
+  /** URL of the module that exports it, if it said so: threads import it. */
+  readonly module?: string | undefined
   /**
    * The arguments as `execute` sees them: checked, with defaults, without what it did not ask for. Throws a `TaskError`
    * with the code `InvalidArguments` that is not retryable.
@@ -59,8 +61,12 @@ export interface TaskOptions<Requires extends Shape, Provides extends Shape> {
   readonly repeat?: 'never' | undefined
   /** Bigger first among tasks that are ready at the same time, -1,000 to 1,000. @default 0 */
   readonly priority?: number | undefined
-  /** It computes for long: run it in a worker thread, so that others are not kept waiting. @default false */
-  readonly cpu?: boolean | undefined
+  /**
+   * It computes for long: run it in a worker thread, so that others are not kept waiting. A thread imports the module that
+   * exports the task: `true` where workers load modules by path (`--tasks`), `import.meta.url` also where the task is given
+   * as an object. That module should only define tasks: it is run once more in each thread. @default false
+   */
+  readonly cpu?: boolean | string | undefined
   /** Does the work. What it throws is the task's failure. Keys of the result that `provides` does not name are left out. */
   execute(args: Given<NoInfer<Requires>>, context: TaskContext): Returned<NoInfer<Provides>>
   /** Takes the work back, or what a failed attempt left. Without one nothing is done. */
@@ -135,7 +141,8 @@ function defineTask(name: string, options: AnyTaskOptions): TaskDefinition {
     kind: 'task',
     name,
     signature: signatureOf(name, options, requires, provides),
-    cpu: options.cpu ?? false,
+    cpu: options.cpu !== undefined && options.cpu !== false,
+    ...(typeof options.cpu === 'string' ? { module: options.cpu } : {}),
     validateArguments: (args) => {
       return checked(requires, args, 'InvalidArguments', `the arguments of ${subject} do not fit`)
     },
@@ -204,9 +211,17 @@ function checkOptions(options: AnyTaskOptions, subject: string): void {
   if (options.revert !== undefined && typeof options.revert !== 'function') {
     throw new UsageError(`${subject}: revert is ${describe(options.revert)}, expected a function`)
   }
-  if (options.cpu !== undefined && typeof options.cpu !== 'boolean') {
-    throw new UsageError(`${subject}: cpu is ${describe(options.cpu)}, expected true or false`)
+  const { cpu } = options
+  if (cpu !== undefined && typeof cpu !== 'boolean' && !isModuleUrl(cpu)) {
+    throw new UsageError(
+      `${subject}: cpu is ${describe(cpu)}, expected true, false or the URL of the task's module`,
+      { hint: 'write cpu: import.meta.url' },
+    )
   }
+}
+
+function isModuleUrl(cpu: unknown): boolean {
+  return typeof cpu === 'string' && URL.canParse(cpu)
 }
 
 function timeoutMs(timeout: Duration, subject: string): number {

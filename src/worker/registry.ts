@@ -96,9 +96,10 @@ export class TaskRegistry {
     return this.tasks.map((task) => task.signature)
   }
 
-  /** URL of the module that the task was loaded from, if it is known. */
+  /** URL of the module that exports the task: the one it names itself, or was loaded from, if either is known. */
   moduleOf(name: string): string | undefined {
-    return this.#tasks.get(name)?.module
+    const found = this.#tasks.get(name)
+    return found?.definition.module ?? found?.module
   }
 
   /** URLs of all modules that were given, in order. */

@@ -8,7 +8,13 @@
  * H3  A thread that dies takes one call with it: that call fails with `WorkerLost`, outcome unknown. The process lives.
  * H4  Limits run from the start of the body, not while the call waits or its module is loaded.
  */
-import { MessageChannel, receiveMessageOnPort, type MessagePort } from 'node:worker_threads'
+import {
+  isMainThread,
+  MessageChannel,
+  receiveMessageOnPort,
+  workerData,
+  type MessagePort,
+} from 'node:worker_threads'
 import type { Piscina } from 'piscina'
 import { toFailure } from '../base/failure.ts'
 import type { CallAnswer, CallListener, CallRequest } from '../protocol/call.ts'
@@ -26,6 +32,7 @@ export interface TaskThreadsOptions {
   readonly heapMb?: number | undefined
 }
 
+const THREAD_MARK = 'zagflow.thread'
 /** How long a thread without work is kept. */
 const IDLE_MS = 30_000
 
@@ -53,8 +60,8 @@ export class TaskThreads {
     const { environment, tasks } = this.#options
     const module = tasks.moduleOf(request.task)
     const call = new ThreadCall(request, environment, listener)
-    if (module === undefined) {
-      call.refuse()
+    if (module === undefined || isInThread()) {
+      call.refuse(module)
       return call
     }
     this.#waiting.push(call)
@@ -116,6 +123,7 @@ export class TaskThreads {
       // Else an idle thread stands still, and connections that its tasks keep open with it.
       atomics: 'disabled',
       recordTiming: false,
+      workerData: THREAD_MARK,
       ...(heapMb === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: heapMb } }),
     })
     pool.on('error', (error: unknown) => {
@@ -196,9 +204,13 @@ class ThreadCall implements RunningCall, LimitedCall {
     this.settle({ kind: 'failed', failure, outcome: 'unknown', startedAt: this.#startedAt })
   }
 
-  /** The thread could not find the task. */
-  refuse(): void {
-    const message = `the task "${this.request.task}" has cpu: true, but was not loaded from a module, so that no worker thread can load it; give its module by path (--tasks, or TaskRegistry.load), or set threads to 0 to run it in the engine's own thread`
+  /** No thread could run it. */
+  refuse(module: string | undefined): void {
+    const { task } = this.request
+    const message =
+      module === undefined
+        ? `${task} computes (cpu: true), but nobody knows its module, so that no worker thread can load it; write cpu: import.meta.url, or load its module by path (--tasks)`
+        : `${module} runs flows as it is imported, and a worker thread imports it for ${task}; move the tasks to a module that only defines them`
     const failure = { code: 'TaskNotLoaded', message, retryable: false }
     this.settle({ kind: 'failed', failure, outcome: 'failure', startedAt: this.#startedAt })
   }
@@ -239,6 +251,11 @@ class ThreadCall implements RunningCall, LimitedCall {
         this.#environment.logger[message.level](message.fields, message.message)
     }
   }
+}
+
+/** Whether this is a thread of such a pool: it must not open pools of its own, or a module that runs flows would never end. */
+function isInThread(): boolean {
+  return !isMainThread && workerData === THREAD_MARK
 }
 
 function isOutOfMemory(error: unknown): boolean {

@@ -3,6 +3,7 @@
  * of a worker thread (`compute`).
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isMainThread } from 'node:worker_threads'
 import type { RevertContext, TaskContext } from '../../src/flow/context.ts'
 import { retryStrategy } from '../../src/flow/retry-strategy.ts'
 import { task } from '../../src/flow/task.ts'
@@ -188,6 +189,11 @@ export const declared = task('declared', {
   requires: { number: z.number() },
   provides: { number: z.number(), text: z.string() },
   execute: ({ number }) => (number < 0 ? { number } : { number, text: 'ok' }) as never, // faults are wanted
+})
+export const whereAmI = task('whereAmI', {
+  provides: { isMainThread: z.boolean() },
+  cpu: import.meta.url,
+  execute: () => ({ isMainThread }),
 })
 export const patient = retryStrategy('patient', (history) =>
   history.length < 3 ? { decision: 'RETRY', delay: '5s', value: history.length } : 'REVERT',

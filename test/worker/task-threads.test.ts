@@ -213,12 +213,48 @@ test('more calls than threads all end, though each of them kills its thread', as
     assert.equal(answer.kind === 'failed' && answer.failure.code, 'WorkerLost')
 })
 
-test('a task that was not loaded from a module cannot run in a thread: the failure says what to do', async (t) => {
+test('a task whose module nobody knows cannot run in a thread: the failure says what to do', async (t) => {
   const { engine } = await started(t, { tasks: TaskRegistry.of(tasks) })
   const { failure } = await failureOf(engine, compute('succeed'))
   assert.equal(failure.code, 'TaskNotLoaded')
   assert.equal(failure.retryable, false)
-  assert.match(failure.message, /"compute".*not loaded from a module.*threads to 0/)
+  assert.match(failure.message, /compute computes .*cpu: import\.meta\.url.*--tasks/)
+})
+
+test('a task that names its module runs in a thread, though it was given as an object', async (t) => {
+  const { engine, recorder } = await started(t, { tasks: TaskRegistry.of([tasks.whereAmI]) })
+  const request = requestFor('whereAmI')
+  engine.dispatch(request, recorder)
+  const answer = await recorder.next(request)
+  assert.deepEqual(answer.kind === 'succeeded' && answer.result, { isMainThread: false })
+})
+
+test('a module that runs flows as it is imported does not open threads in threads for ever', async (t) => {
+  const folder = await temporaryFolder(t)
+  const url = (file: string) => JSON.stringify(new URL(`../../${file}`, import.meta.url).href)
+  await fs.writeFile(
+    path.join(folder, 'main.mjs'),
+    `import { task } from ${url('src/flow/task.js')}
+     import { ParallelEngine } from ${url('engines/parallel.js')}
+     import { TaskRegistry } from ${url('src/worker/registry.js')}
+     import { CallRecorder, requestFor } from ${url('test/support/calls.js')}
+     export const heavy = task('heavy', { cpu: import.meta.url, execute: () => undefined })
+     const engine = new ParallelEngine({ tasks: TaskRegistry.of(heavy) })
+     await engine.start()
+     const recorder = new CallRecorder()
+     const request = requestFor('heavy')
+     engine.dispatch(request, recorder)
+     export const answer = await recorder.next(request)
+     await engine.stop()
+     if (answer.kind === 'failed') throw new Error(answer.failure.message)`,
+  )
+  const registry = new TaskRegistry().add(tasks, {
+    module: pathToFileURL(path.join(folder, 'main.mjs')).href,
+  })
+  const { engine } = await started(t, { tasks: registry })
+  const { failure } = await failureOf(engine, compute('succeed'))
+  assert.equal(failure.code, 'TaskNotLoaded')
+  assert.match(failure.message, /main\.mjs runs flows as it is imported.*only defines them/)
 })
 
 test('with no threads a task that computes runs in this one', async (t) => {
