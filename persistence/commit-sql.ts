@@ -10,7 +10,7 @@ export function fenceJobs({ jobs }: TableNames, from: Sql, now: Sql): Sql {
     update ${jobs} set revision = ${jobs}.revision + 1, history_seq = r.history_seq,
       disorder = ${no}, probation = ${no}, updated_at = ${now}
     from ${from} as r where ${fenceHolds(jobs)}
-    returning id, flow_id`
+    returning ${jobs}.id as id, ${jobs}.flow_id as flow_id`
 }
 
 /** Takes the flows whose fence holds and whose claim ends now (S5: with their mail as it was read). */
@@ -22,7 +22,7 @@ export function endJobs({ jobs }: TableNames, from: Sql, now: Sql): Sql {
       posting = ${jobs}.posting + case when r.state = 'UNCLAIMED' then 1 else 0 end,
       ended_at = case when r.state in ('COMPLETE', 'TRASHED') then ${now} end
     from ${from} as r where ${fenceHolds(jobs)} and (r.mail_read is null or ${jobs}.mail = r.mail_read)
-    returning id, flow_id`
+    returning ${jobs}.id as id, ${jobs}.flow_id as flow_id`
 }
 
 const no = name('false')

@@ -126,7 +126,9 @@ export class Database implements Executor {
     try {
       return await work()
     } catch (error) {
-      if (error instanceof DriverError) throw unavailable(this.server, error)
+      if (error instanceof DriverError && error.meaning !== 'refused') {
+        throw unavailable(this.server, error)
+      }
       throw error
     }
   }

@@ -122,8 +122,7 @@ export class KnexStore implements Store {
       return this.#dialect.post(executor, rows)
     }
     // A caller's transaction that failed is the caller's to begin again.
-    const posted =
-      transaction === undefined ? await this.#do(insert) : await this.#dialect.database.once(insert)
+    const posted = await this.#do(insert, transaction !== undefined)
     const job = readRecord(jobColumns, JSON.parse(posted.job))
     if (!posted.created) {
       const isSame = posted.contentHash === request.contentHash && job.board === request.board
@@ -608,9 +607,10 @@ export class KnexStore implements Store {
   }
 
   /** Tries until the database answers. Rows that it refuses are the caller's fault here. */
-  async #do<T>(work: () => Promise<T>): Promise<T> {
+  async #do<T>(work: () => Promise<T>, once = false): Promise<T> {
+    const { database } = this.#dialect
     try {
-      return await this.#dialect.database.attempt(work)
+      return await (once ? database.once(work) : database.attempt(work))
     } catch (error) {
       if (!(error instanceof DriverError)) throw error
       throw new InvalidInputError([{ path: '', message: error.message }], {

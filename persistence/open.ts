@@ -5,6 +5,7 @@ import type { Logger } from '../src/base/logger.ts'
 import { silentLogger } from '../src/base/logger.ts'
 import { KnexStore } from './knex.ts'
 import { MemoryStore } from './memory.ts'
+import { postgres } from './postgres.ts'
 import { sqlite } from './sqlite.ts'
 import type { Store } from './store.ts'
 import { parseStoreUrl, tablePrefix } from './url.ts'
@@ -22,6 +23,11 @@ export interface StoreOptions {
    * (`NORMAL`; several times faster). @default FULL
    */
   readonly synchronous?: 'FULL' | 'NORMAL' | undefined
+  /**
+   * PostgreSQL: a statement that takes longer, in milliseconds, is ended, and tried again as after an outage. Raise it for a
+   * slow server; it also bounds how long a dead one is waited for. @default 15000
+   */
+  readonly statementTimeoutMs?: number | undefined
 }
 
 /**
@@ -42,6 +48,11 @@ export function openStore(url: string, options: StoreOptions = {}): Store {
       hint: 'leave it out',
     })
   }
+  if (options.statementTimeoutMs !== undefined && location.kind !== 'postgres') {
+    throw new UsageError('`statementTimeoutMs` is an option of PostgreSQL alone', {
+      hint: 'leave it out',
+    })
+  }
   switch (location.kind) {
     case 'memory':
       return new MemoryStore({ clock: options.clock })
@@ -50,7 +61,12 @@ export function openStore(url: string, options: StoreOptions = {}): Store {
       const { clock = realClock, synchronous = 'FULL' } = options
       return new KnexStore(sqlite({ driver, file, prefix, synchronous, clock, logger }))
     }
-    case 'postgres':
-      throw new UsageError('PostgreSQL is not there yet')
+    case 'postgres': {
+      if (options.clock !== undefined) {
+        throw new UsageError('PostgreSQL has a clock of its own', { hint: 'leave `clock` out' })
+      }
+      const { statementTimeoutMs = 15_000 } = options
+      return new KnexStore(postgres({ url: location.url, prefix, statementTimeoutMs }))
+    }
   }
 }

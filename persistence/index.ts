@@ -1,0 +1,3 @@
+export { MemoryStore, type MemoryStoreOptions } from './memory.ts'
+export { openStore, type StoreOptions } from './open.ts'
+export * from './store.ts'
