@@ -39,6 +39,8 @@ export interface ManualClock extends Clock {
   advanceToNext(): boolean
   /** Timers that are set. */
   readonly pending: number
+  /** When the next timer is due; undefined when there is none. */
+  readonly nextAt: number | undefined
 }
 
 /** A {@link ManualClock} that starts at `startMs`. @default 0 */
@@ -74,6 +76,9 @@ export function manualClock(startMs = 0): ManualClock {
     },
     get pending() {
       return timers.length
+    },
+    get nextAt() {
+      return timers[0]?.atMs
     },
   }
 }
