@@ -126,6 +126,8 @@ export class FlowDriver implements Committing, CallListener {
   #finished: FlowState | null = null
   #job: JobChange | null = null
   #checkpointing = false
+  #suspending = false
+  #resumed = false
   #output: Json = null
   #failures: readonly AtomFailure[] = []
   #failuresByAtom: { readonly [atom: string]: Failure } | null = null
@@ -170,16 +172,15 @@ export class FlowDriver implements Committing, CallListener {
   /** Lets the flow go on, with the mail that was waiting for it. */
   begin(mail: { readonly count: number; readonly mail: readonly StoredMail[] }): void {
     const { state } = this.#run
-    const wakes = mail.mail.some((piece) => piece.kind === 'resume' || piece.kind === 'cancel')
-    if (isFinal(state) && !mail.mail.some((piece) => piece.kind === 'resolve-revert')) {
+    const has = (kind: StoredMail['kind']) => mail.mail.some((piece) => piece.kind === kind)
+    // What was cancelled or suspended before it began, or while it stood still, must not start anything.
+    const isStopped = has('cancel') || (state === 'PENDING' && has('suspend'))
+    if (isFinal(state) && !has('resolve-revert')) {
       // It had ended, but its end was not taken off the board.
       this.#finished = state
-    } else if (state === 'SUSPENDED' && !wakes) {
+    } else if (state === 'SUSPENDED' && !has('resume') && !isStopped) {
       this.#finished = 'SUSPENDED'
-    } else if (
-      !isFinal(state) &&
-      !(state === 'SUSPENDED' && mail.mail.some((p) => p.kind === 'cancel'))
-    ) {
+    } else if (!isFinal(state) && !((state === 'SUSPENDED' || state === 'PENDING') && isStopped)) {
       this.#events.push({ kind: 'begin' })
     }
     this.receive(mail)
@@ -193,6 +194,12 @@ export class FlowDriver implements Committing, CallListener {
     for (const piece of mail.mail) {
       if (this.#mailKeys.has(piece.key)) continue
       this.#mailKeys.add(piece.key)
+      if (piece.kind === 'suspend') this.#suspending = true
+      else if (piece.kind === 'resume' && this.#suspending) {
+        // It is for after the suspension: left where it is, for the claim that follows at once.
+        this.#resumed = true
+        continue
+      }
       this.#mailTaken.push(piece.key)
       const event = eventOf(piece)
       if (event !== null) this.#events.push(event)
@@ -609,7 +616,7 @@ export class FlowDriver implements Committing, CallListener {
       case 'FAILURE':
         return { state: 'TRASHED', reason: REVERT_FAILED }
       case 'SUSPENDED':
-        return { state: 'PARKED', parkedFor: 'suspended' }
+        return this.#resumed ? { state: 'UNCLAIMED' } : { state: 'PARKED', parkedFor: 'suspended' }
       default:
         break
     }
