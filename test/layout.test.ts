@@ -130,3 +130,16 @@ test('what stands in a comment is no import, clock or file', () => {
   ].join('\n')
   assert.deepEqual(checkLayout([parseSource('src/machine/a.ts', text)], allowed), [])
 })
+
+test('each folder says in a README what it is for, because that is where a reader begins', () => {
+  const folders = new Set(
+    ['src', 'engines', 'jobboard', 'persistence', 'bench', 'examples']
+      .flatMap((folder) => listFiles(folder, '.ts'))
+      .map((name) => /^(src\/[^/]+|(?!src\/)[^/]+)\//.exec(name)?.[1] ?? name)
+      .filter((folder) => !folder.endsWith('.ts')),
+  )
+  folders.add('scripts').add('test').add('test/support')
+  const readmes = new Set([...folders].flatMap((folder) => listFiles(folder, 'README.md')))
+  const lacking = [...folders].filter((folder) => !readmes.has(`${folder}/README.md`))
+  assert.deepEqual(lacking, [])
+})
