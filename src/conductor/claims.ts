@@ -34,6 +34,7 @@ export class Claims {
   readonly #loop: Loop
   readonly #seed = uuidV7()
   #failures = 0
+  #quietUntil = -Infinity
 
   constructor(options: ClaimsOptions) {
     this.#options = options
@@ -47,7 +48,13 @@ export class Claims {
   /** There may be something to claim, or room for it. */
   look(): void {
     // After an error only time helps (K3).
-    if (this.#failures === 0) this.#loop.poke()
+    if (this.#failures > 0 || this.#options.resolved.clock.now() < this.#quietUntil) return
+    this.#loop.poke()
+  }
+
+  /** Lets others be faster for a while: jobs are coming that are better off with them. */
+  giveWay(ms: number): void {
+    this.#quietUntil = this.#options.resolved.clock.now() + ms
   }
 
   stop(): Promise<void> {

@@ -83,6 +83,7 @@ export class Conductor {
       board: board.name,
       clock: machineClock,
       logger,
+      giveWay: (ms) => this.#claims.giveWay(ms),
     }))
     const plans = new PlanCache(store, resolved.maxPlans)
     const loader = (this.#loader = new Loader({

@@ -2,8 +2,8 @@
  * Jobs that this process cannot run: left to others, with growing delays, so that nobody spins on them.
  *
  * Invariants
- * E1  A job is given back with a delay that doubles from 1 s to 30 s; half a second if a conductor that has its tasks lives, for
- *     then the two take turns until that one gets it.
+ * E1  A job is given back with a delay that doubles from 1 s to 30 s; half a second if a conductor that has its tasks lives, and
+ *     then this one lets others be faster for a while.
  * E2  When nobody that lives has a task for 3 s, the log says so, with the command that mends it; once a minute for each task.
  */
 import type { Clock } from '../base/clock.ts'
@@ -23,6 +23,8 @@ export interface DeferralsOptions {
   readonly board: string
   readonly clock: Clock
   readonly logger: Logger
+  /** Told to let others be faster for so long, in ms. */
+  readonly giveWay: (ms: number) => void
 }
 
 export class Deferrals {
@@ -52,7 +54,10 @@ export class Deferrals {
   /** The same for a job whose tasks this process does not have (E1, E2). Throws `UnavailableError`. */
   async delayWithout(jobId: string, tasks: readonly string[]): Promise<number> {
     const isServed = await this.#areServed(tasks)
-    if (isServed) return SERVED_DELAY_MS
+    if (isServed) {
+      this.#options.giveWay(SERVED_DELAY_MS + 1000)
+      return SERVED_DELAY_MS
+    }
     for (const task of tasks) this.#sayLater(task, jobId)
     return this.delayOf(jobId)
   }

@@ -16,6 +16,7 @@ import { SqlBoard } from '../../jobboard/sql.ts'
 import type { Claim, JobRecord, JobSummary, PostRequest, Store } from '../../persistence/store.ts'
 import { postOf } from '../persistence/fixtures.ts'
 import { eventually, type EventuallyOptions } from '../support/eventually.ts'
+import { lastFirst } from '../support/last-first.ts'
 import { document } from '../support/flows.ts'
 
 export interface TestTask {
@@ -107,7 +108,7 @@ export function conductorOf(t: TestContext, store: Store, options: StartOptions 
     logger: recordingLogger(logs),
     ...rest,
   })
-  t.after(() => conductor.stop({ graceMs: 500 }))
+  lastFirst(t).after(() => conductor.stop({ graceMs: 500 }))
   return { conductor, jobs, events, logs }
 }
 
@@ -138,7 +139,7 @@ export interface PostOptions {
   readonly priority?: number
   readonly input?: JsonObject
   readonly delayMs?: number
-  readonly board?: JobBoard<Claim>
+  readonly board?: JobBoard<Claim> | undefined
   readonly document?: Partial<ResolvedDocument>
 }
 

@@ -2,18 +2,17 @@ import type { TestContext } from 'node:test'
 import { SqlBoard } from '../../jobboard/sql.ts'
 import type { Claim, Store } from '../../persistence/store.ts'
 import { beatOf, changeOf, post } from '../persistence/fixtures.ts'
+import { lastFirst } from '../support/last-first.ts'
 import { eventually } from '../support/eventually.ts'
 import type { BoardPlace } from './board-contract.ts'
 
 const LEASE_MS = 60_000
 
-/** The board in a store. The store is started here, and stopped after the test. */
+/** The board in a started store. */
 export async function sqlPlace(t: TestContext, store: Store): Promise<BoardPlace> {
-  await store.start()
-  t.after(() => store.stop())
   const make = (): SqlBoard<Claim> => {
     const board = new SqlBoard<Claim>({ store })
-    t.after(() => board.stop())
+    lastFirst(t).after(() => board.stop())
     return board
   }
   return {

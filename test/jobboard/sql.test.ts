@@ -5,10 +5,16 @@ import { SqlBoard } from '../../jobboard/sql.ts'
 import { MemoryStore } from '../../persistence/memory.ts'
 import type { Claim, Store } from '../../persistence/store.ts'
 import { post } from '../persistence/fixtures.ts'
+import { freshStore, STORES } from '../support/stores.ts'
 import { describeJobBoard } from './board-contract.ts'
 import { sqlPlace } from './sql-place.ts'
 
-describeJobBoard('sql board over the store in memory', (t) => sqlPlace(t, new MemoryStore()))
+for (const kind of STORES) {
+  describeJobBoard(`sql board, ${kind}`, async (t) => {
+    const store = await freshStore(t, kind)
+    return store === null ? null : sqlPlace(t, store)
+  })
+}
 
 test('a claim whose answer was lost is found again, so that no job is owned by who does not know it', async () => {
   const store = new MemoryStore()
