@@ -191,7 +191,7 @@ export class KnexStore implements Store {
   }): Promise<readonly Claim[]> {
     const { board, conductor, claimIds } = request
     if (claimIds.length === 0) return []
-    const { tables, now, rows, skipLocked } = this.#dialect
+    const { tables, now, rows, anyOf, skipLocked } = this.#dialect
     const { jobs } = tables
     const ids = rows(
       { claim_id: 'text', place: 'int' },
@@ -202,7 +202,7 @@ export class KnexStore implements Store {
       with ids as (select * from ${ids} as i),
       mine as (
         select id, claim_id from ${jobs}
-        where conductor = ${conductor} and state = 'CLAIMED' and claim_id in (select claim_id from ids)
+        where conductor = ${conductor} and state = 'CLAIMED' and claim_id${anyOf(claimIds)}
       ),
       free as (
         select claim_id, row_number() over (order by place) as place from ids
