@@ -80,6 +80,8 @@ const ONE_EXPIRY = { expiries: 1, deaths: 0 }
 const leases: Searches<LeaseVariant> = {
   rule: () => explore(lease('rule')),
   'renewed and kept': () => explore(lease('renewed and kept')),
+  'renewed and given back': () =>
+    explore(lease('renewed and given back', { expiries: 2, deaths: 0 })),
   'same epoch': () => explore(lease('same epoch')),
   'own clock alone': () => explore(lease('own clock alone')),
   'lease by name': () => explore(lease('lease by name')),

@@ -22,6 +22,16 @@ describe('the lease', () => {
     assertHolds(explore(lease('renewed and kept')), [...TRIED, /run out, renews it$/])
   })
 
+  test('or if what was held is given back until SQL has answered', () => {
+    const verdict = explore(lease('renewed and given back', { expiries: 2, deaths: 0 }))
+    assertHolds(verdict, [
+      /run out, renews it, drops/,
+      /A1 gives epoch 1 back$/,
+      /A1 gives epoch 1 back: fenced/,
+      /claims posting 3 with epoch 3/,
+    ])
+  })
+
   test('reclaiming without raising the epoch lets the sleeper write into the job of another', () => {
     assertBroken(explore(lease('same epoch')), {
       problem: /A1 wrote to a job of B1/,
@@ -43,10 +53,10 @@ describe('the lease', () => {
     })
   })
 
-  test('so is a lease that ran out, if what was claimed under it is forgotten', () => {
+  test('so is a lease that ran out, if what was claimed under it is dropped without a word', () => {
     assertBroken(explore(lease('renewed and forgotten')), {
       problem: /A1 renews the lease of a job it forgot/,
-      trace: [/A1 claims/, /lease of A1 runs out/, /renews it, forgets/],
+      trace: [/A1 claims/, /lease of A1 runs out/, /renews it, drops/],
     })
   })
 

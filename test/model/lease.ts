@@ -1,8 +1,8 @@
 /**
  * Rule: the lease (boards in SQL). One lease a conductor, renewed; who sleeps past it is taken for dead, and may wake.
  *
- * L1  A lease belongs to one incarnation of a conductor: who starts again, or finds that its lease ran out, goes on under a
- *     new id. A lease that ran out is never renewed.
+ * L1  A lease belongs to one incarnation of a conductor: who starts again goes on under a new id. So does who finds that its
+ *     lease ran out; or it renews it, and keeps what it held until a commit is refused, or gives all of it back.
  * L2  The reaper takes jobs whose owner has no lease that stands, be it run out or gone: claimable again, posting + 1, owner
  *     cleared.
  * L3  A claim raises the epoch, in the statement that claims.
@@ -16,8 +16,10 @@ import { step, type Model, type Step } from './search.ts'
 
 export type LeaseVariant =
   | 'rule'
-  /** Also sound, and dearer: the lease that ran out is renewed, what is held is kept, and the commit tells (other half of L1). */
+  /** A lease that ran out is renewed, what is held is kept, and the commit tells. */
   | 'renewed and kept'
+  /** A lease that ran out is renewed, what was held is dropped and given back in SQL, tried until it is done. */
+  | 'renewed and given back'
   /** Claiming what was reaped leaves the epoch as it is, and only the epoch is checked (no L3). */
   | 'same epoch'
   /** The conductor looks at its own clock; the commit checks nothing (no L4). */
@@ -26,7 +28,7 @@ export type LeaseVariant =
   | 'lease by name'
   /** The reaper goes by the leases that ran out, and removes them; it does not look for jobs without one (no L2). */
   | 'leases reaped, not jobs'
-  /** A lease that ran out is renewed, but what was claimed under it is forgotten (no L1). */
+  /** A lease that ran out is renewed, and what was claimed under it is dropped, not given back (no L1). */
   | 'renewed and forgotten'
 
 const NAMES = ['A', 'B'] as const
@@ -39,6 +41,8 @@ interface Conductor {
   at: 'idle' | 'claims' | 'owner' | 'sends'
   epoch: number
   known: number
+  /** Epoch of the claim that it is giving back; 0: none. */
+  givesBack: number
 }
 
 export interface LeaseState {
@@ -62,7 +66,7 @@ export function lease(
   variant: LeaseVariant,
   left: LeaseState['left'] = { expiries: 2, deaths: 1 },
 ): Model<LeaseState> {
-  const idle: Conductor = { incarnation: 1, at: 'idle', epoch: 0, known: 0 }
+  const idle: Conductor = { incarnation: 1, at: 'idle', epoch: 0, known: 0, givesBack: 0 }
   const initial: LeaseState = {
     job: { state: 'UNCLAIMED', posting: 1, epoch: 0, owner: null, commits: 0 },
     leases: {},
@@ -86,7 +90,8 @@ export function lease(
       const { job, conductors, leases } = state
       for (const name of NAMES) {
         const own = leaseOf(state, name, variant)
-        const forgot = conductors[name].at === 'idle' && job.owner === own
+        const { at, givesBack } = conductors[name]
+        const forgot = at === 'idle' && job.owner === own && givesBack !== job.epoch
         if (forgot && leases[own] === 'stands') return `${own} renews the lease of a job it forgot`
       }
       return state.damage
@@ -108,14 +113,18 @@ function* living(
   const own = leaseOf(state, name, variant)
   const stands = state.leases[own]
   if (stands === undefined || stands === 'ran out') {
-    if (variant === 'renewed and kept' || variant === 'renewed and forgotten') {
-      const forgets = variant === 'renewed and forgotten'
+    if (variant.startsWith('renewed')) {
+      const forgets = variant !== 'renewed and kept'
       yield step(
-        `${own} finds its lease run out, renews it${forgets ? ', forgets what it held' : ''}`,
+        `${own} finds its lease run out, renews it${forgets ? ', drops what it held' : ''}`,
         state,
         (draft) => {
+          const { at, epoch } = draft.conductors[name]
           draft.leases[own] = 'stands'
-          if (forgets) forget(draft, name)
+          if (!forgets) return
+          forget(draft, name)
+          const gives = variant === 'renewed and given back' && at !== 'idle' && at !== 'claims'
+          if (gives) draft.conductors[name].givesBack = epoch
         },
       )
     } else {
@@ -135,12 +144,12 @@ function* living(
 function startAgain(draft: LeaseState, name: Name, variant: LeaseVariant): void {
   forget(draft, name)
   draft.conductors[name].incarnation += 1
+  draft.conductors[name].givesBack = 0
   draft.leases[leaseOf(draft, name, variant)] = 'stands'
 }
 
 function forget(draft: LeaseState, name: Name): void {
-  const { incarnation } = draft.conductors[name]
-  draft.conductors[name] = { incarnation, at: 'idle', epoch: 0, known: 0 }
+  Object.assign(draft.conductors[name], { at: 'idle', epoch: 0, known: 0 })
 }
 
 function* working(
@@ -149,8 +158,16 @@ function* working(
   variant: LeaseVariant,
 ): Generator<Step<LeaseState>> {
   const { job } = state
-  const { at, epoch, known } = state.conductors[name]
+  const { at, epoch, known, givesBack } = state.conductors[name]
   const own = leaseOf(state, name, variant)
+  if (givesBack > 0) {
+    const fits = job.epoch === givesBack && job.owner === own
+    yield step(`${own} gives epoch ${givesBack} back${fits ? '' : ': fenced'}`, state, (draft) => {
+      draft.conductors[name].givesBack = 0
+      if (!fits) return
+      Object.assign(draft.job, { state: 'UNCLAIMED', posting: job.posting + 1, owner: null })
+    })
+  }
   // It looks at its own clock here, and may stand still between this step and the next; so it does when it commits.
   if (at === 'idle' && job.state === 'UNCLAIMED' && state.leases[own] === 'stands') {
     yield step(`${own} sends a claim`, state, (draft) => {
