@@ -15,8 +15,11 @@ const folders = ['src', 'engines', 'jobboard', 'persistence', 'test', 'examples'
 export function build() {
   const compiler = path.join(root, 'node_modules', '.bin', 'tsc')
   if (!fs.existsSync(compiler)) return fail('The compiler is not installed: run npm ci first.')
-  const { status } = spawnSync(compiler, ['-p', root], { cwd: root, stdio: 'inherit' })
-  if (status !== 0) return fail('The sources do not compile.')
+  // The package first: examples and tests import it by its name, that is, from dist/.
+  for (const project of ['tsconfig.package.json', 'tsconfig.json']) {
+    const { status } = spawnSync(compiler, ['-p', project], { cwd: root, stdio: 'inherit' })
+    if (status !== 0) return fail('The sources do not compile.')
+  }
   for (const folder of folders) {
     removeStale(path.join(root, 'dist', folder), path.join(root, folder))
     copyAssets(path.join(root, folder), path.join(root, 'dist', folder))

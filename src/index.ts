@@ -37,6 +37,7 @@ export type {
   JobSummary,
   Store,
 } from '../persistence/store.ts'
+export { loadFlow } from './flow/load.ts'
 export type { SourceDocument } from './flow/document.ts'
 export type { FlowState, AtomState } from './machine/states.ts'
 export * from './base/errors.ts'

@@ -20,7 +20,7 @@ import type { ResolvedDocument } from '../flow/resolved.ts'
 import { Committer } from '../../engines/committer.ts'
 import { FlowDriver, type DriveEnd, type FlowEvent } from '../../engines/drive.ts'
 import type { Engine } from '../../engines/engine.ts'
-import type { Claim, JobRecord, LoadedFlow, Store } from '../../persistence/store.ts'
+import type { Claim, JobRecord, LoadedFlow, ProcessRecord, Store } from '../../persistence/store.ts'
 
 /** The board of jobs that are run by who posts them. */
 export const RUN_BOARD = 'run'
@@ -189,12 +189,26 @@ async function refuseIfTaken(store: Store, job: JobRecord): Promise<void> {
   }
   if (job.state !== 'CLAIMED' || job.conductor === null) return
   const owner = (await store.processes()).find(({ id }) => id === job.conductor)
-  if (owner === undefined) return
+  if (owner === undefined || isKnownDead(store, owner)) return
   throw taken(
     job,
     `it is being run by process ${owner.pid} on ${owner.host}`,
     `wait until that has ended (at most ${LEASE_MS / 1000} s after it was killed)`,
   )
+}
+
+/**
+ * Whether a process of this host has ended without giving up its lease. Only asked of SQLite, whose processes share one
+ * host; should the answer be wrong after all, the fence keeps the two apart.
+ */
+function isKnownDead(store: Store, owner: ProcessRecord): boolean {
+  if (store.kind !== 'sqlite' || owner.host !== hostname()) return false
+  try {
+    process.kill(owner.pid, 0)
+    return false
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH'
+  }
 }
 
 function taken(job: JobRecord, reason: string, hint?: string): ConflictError {
