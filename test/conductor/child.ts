@@ -1,0 +1,80 @@
+/**
+ * A conductor in a process of its own, for tests that end it or stop it. Argument: {@link ChildOptions} as JSON. It prints
+ * `ready`, then a line `job KIND ID …` for each event of a job; SIGTERM stops it in order.
+ */
+import { appendFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Conductor } from '../../src/conductor/conductor.ts'
+import { ParallelEngine } from '../../engines/parallel.ts'
+import { SqlBoard } from '../../jobboard/sql.ts'
+import { openStore } from '../../persistence/open.ts'
+import type { Claim } from '../../persistence/store.ts'
+import { registryOf, type TestTask } from './fixtures.ts'
+
+export interface ChildOptions {
+  readonly url: string
+  readonly name: string
+  /** Each execution appends a line `ATOM KEY PROCESS` to it. */
+  readonly journal: string
+  readonly leaseMs: number
+  readonly graceMs?: number
+  readonly maxDeaths?: number
+  readonly probationMs?: number
+  /** How long `nap` takes. */
+  readonly napMs?: number
+}
+
+/** Tasks that write down that they ran. */
+export function journalTasks(options: Pick<ChildOptions, 'journal' | 'name' | 'napMs'>): {
+  readonly [name: string]: TestTask
+} {
+  const note = (atom: string, key: string): void =>
+    appendFileSync(options.journal, `${atom} ${key} ${options.name}\n`)
+  return {
+    note: { execute: (_args, context) => note(context.atom, context.idempotencyKey) },
+    nap: {
+      execute: async (_args, context) => {
+        note(context.atom, context.idempotencyKey)
+        await sleep(options.napMs ?? 60_000, undefined, { signal: context.signal })
+        return 'rested'
+      },
+      revert: () => null,
+    },
+    poison: {
+      execute: (_args, context) => {
+        note(context.atom, context.idempotencyKey)
+        process.exit(66)
+      },
+    },
+  }
+}
+
+async function main(options: ChildOptions): Promise<void> {
+  const synchronous = options.url.startsWith('sqlite:') ? ({ synchronous: 'NORMAL' } as const) : {}
+  const store = openStore(options.url, synchronous)
+  await store.start()
+  const registry = registryOf(journalTasks(options))
+  const conductor = new Conductor({
+    store,
+    board: new SqlBoard<Claim>({ store }),
+    engine: new ParallelEngine({ tasks: registry }),
+    registry,
+    name: options.name,
+    leaseMs: options.leaseMs,
+    pollMs: 50,
+    graceMs: options.graceMs,
+    maxDeaths: options.maxDeaths,
+    probationMs: options.probationMs,
+    onJob: (event) => console.log(`job ${event.kind} ${event.job}`),
+  })
+  process.on('SIGTERM', () => {
+    void conductor.stop().then(() => store.stop())
+  })
+  await conductor.start()
+  console.log('ready')
+}
+
+const given = process.argv[2]
+if (given !== undefined && process.argv[1]?.endsWith('child.js') === true) {
+  await main(JSON.parse(given) as ChildOptions)
+}
