@@ -115,6 +115,7 @@ export async function run(
   const source = sourceOf(flow)
   const registry = TaskRegistry.of(options.tasks)
   if (isRunnable(flow)) registry.add(flow)
+  const engine = engineOf(registry, options)
   const prepared = prepare(source, registry.signatures())
   const request = postRequest(prepared, input, {
     board: RUN_BOARD,
@@ -127,8 +128,8 @@ export async function run(
   const store = options.store ?? new MemoryStore({ clock })
   const { job, created } = await store.post(request)
   options.onStart?.(job.id)
-  if (!created) return goOn(store, job.id, registry, options)
-  return drive(store, job.id, registry, options, planOf(prepared))
+  if (!created) return goOn(store, job.id, engine, options)
+  return drive(store, job.id, engine, options, planOf(prepared))
 }
 
 /**
@@ -148,13 +149,14 @@ export async function resume(
   checkOptions('resume()', options, RESUME_KEYS)
   checkOnAbort(options)
   options.signal?.throwIfAborted()
-  return goOn(store, jobId, TaskRegistry.of(options.tasks), options) as Promise<Outcome> // flows give objects
+  const engine = engineOf(TaskRegistry.of(options.tasks), options)
+  return goOn(store, jobId, engine, options) as Promise<Outcome> // flows give objects
 }
 
 async function goOn(
   store: Store,
   jobId: string,
-  registry: TaskRegistry,
+  engine: EngineInUse,
   options: ResumeOptions,
 ): Promise<Outcome<Json>> {
   const found = await store.job(jobId)
@@ -170,32 +172,34 @@ async function goOn(
   }
   const outcome = outcomeOf((await store.job(jobId)) ?? found, store)
   if (outcome !== undefined) return outcome
-  return drive(store, job.id, registry, options)
+  return drive(store, job.id, engine, options)
+}
+
+/** An engine, and whether it was made here, to be started and stopped here. */
+interface EngineInUse {
+  readonly engine: Engine
+  readonly isOwn: boolean
 }
 
 async function drive(
   store: Store,
   jobId: string,
-  registry: TaskRegistry,
+  { engine, isOwn }: EngineInUse,
   options: RunOptions,
   plan?: Plan,
 ): Promise<Outcome<Json>> {
-  const logger = options.logger ?? silentLogger
-  const isShared = store.kind !== 'memory'
   const clock = new StoreClock(store, options.clock ?? realClock)
   await clock.refresh()
-  const { engine = 'parallel' } = options
-  const own = typeof engine === 'string' ? createEngine(engine, registry, options) : undefined
-  await own?.start()
+  if (isOwn) await engine.start()
   try {
     const end = await runLocally({
       store,
       jobId,
       plan,
-      engine: own ?? (engine as Engine), // a name made one of our own
+      engine,
       clock,
-      logger,
-      isShared,
+      logger: options.logger ?? silentLogger,
+      isShared: store.kind !== 'memory',
       onEvent: options.onEvent,
       onProgress: options.onProgress,
       signal: options.signal,
@@ -203,24 +207,20 @@ async function drive(
     })
     return await outcomeOfEnd(end, store, jobId)
   } finally {
-    await own?.stop({ graceMs: 0 })
+    if (isOwn) await engine.stop({ graceMs: 0 })
   }
 }
 
-function createEngine(
-  name: 'serial' | 'parallel',
-  tasks: TaskRegistry,
-  options: ResumeOptions,
-): Engine {
-  const { logger, clock, concurrency } = options
-  switch (name) {
-    case 'serial':
-      return new SerialEngine({ tasks, logger, clock })
-    case 'parallel':
-      return new ParallelEngine({ tasks, logger, clock, concurrency })
-    default:
-      throw new UsageError(`engine: expected serial, parallel or an engine, got ${String(name)}`)
+function engineOf(tasks: TaskRegistry, options: ResumeOptions): EngineInUse {
+  const { engine = 'parallel', logger, clock, concurrency } = options
+  if (engine === 'serial') {
+    return { engine: new SerialEngine({ tasks, logger, clock }), isOwn: true }
   }
+  if (engine === 'parallel') {
+    return { engine: new ParallelEngine({ tasks, logger, clock, concurrency }), isOwn: true }
+  }
+  if (typeof engine?.dispatch === 'function') return { engine, isOwn: false }
+  throw new UsageError(`engine: expected serial, parallel or an engine, got ${String(engine)}`)
 }
 
 async function outcomeOfEnd(end: DriveEnd, store: Store, jobId: string): Promise<Outcome<Json>> {

@@ -265,10 +265,14 @@ export class FlowTest<Output = JsonObject> {
     return this.#mail('suspend', reason)
   }
 
-  /** Lets a suspended flow go on. */
+  /** Lets a suspended flow go on. Throws {@link UsageError} when it is not suspended. */
   async resume(): Promise<void> {
+    const jobId = await this.#begun
+    await this.#settle()
+    const found = await this.store.job(jobId)
+    if (found?.job.parkedFor !== 'suspended') throw new UsageError('the flow is not suspended')
     await this.#mail('resume', 'resumed')
-    await this.store.releaseJob(await this.#begun)
+    await this.store.releaseJob(jobId)
     this.#life = this.#start()
   }
 
