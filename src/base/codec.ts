@@ -44,15 +44,9 @@ interface Walk {
  * value, the reason and what to write instead.
  */
 export function toJson(value: unknown, limits: CodecLimits = {}): Json {
-  switch (typeof value) {
-    case 'undefined':
-      return null
-    case 'boolean':
-      return value
-    case 'number':
-      if (Number.isFinite(value)) return value === 0 ? 0 : value
-  }
-  if (value === null) return null
+  if (value === undefined || value === null) return null
+  if (typeof value === 'boolean') return value
+  if (typeof value === 'number' && Number.isFinite(value)) return value === 0 ? 0 : value
   const walk: Walk = {
     maxBytes: limits.maxBytes ?? MAX_VALUE_BYTES,
     maxDepth: limits.maxDepth ?? MAX_VALUE_DEPTH,

@@ -41,13 +41,17 @@ function checkType(
 ): boolean {
   const types = typeof type === 'string' ? [type] : isList(type) ? type : undefined
   if (types === undefined || types.some((wanted) => isOfType(wanted, value))) return true
-  const names = types.map((wanted) => TYPE_NAMES.get(String(wanted)) ?? String(wanted))
+  const names = types.map(typeWords)
   const hint =
     typeof value === 'string' && (names.includes('a number') || names.includes('a whole number'))
       ? 'a text is not converted to a number'
       : undefined
   report(path, { message: 'wrong type', expected: names.join(' or '), got: describe(value), hint })
   return false
+}
+
+function typeWords(type: Json): string {
+  return typeof type === 'string' ? (TYPE_NAMES.get(type) ?? type) : 'anything'
 }
 
 const TYPE_NAMES = new Map([
@@ -115,7 +119,7 @@ function checkText(
   const check = typeof format === 'string' ? FORMAT_CHECKS.get(format) : undefined
   if (check !== undefined && !check.fits(value)) {
     report(path, {
-      message: `no ${String(format)}`,
+      message: 'not of this format',
       expected: `such as ${check.example}`,
       got: describe(value),
     })
@@ -302,8 +306,7 @@ export function expectation(schema: Json | undefined): string {
   if (typeof schema['format'] === 'string') return schema['format']
   const type = schema['type']
   if (typeof type === 'string') return TYPE_NAMES.get(type) ?? type
-  if (isList(type))
-    return type.map((one) => TYPE_NAMES.get(String(one)) ?? String(one)).join(' or ')
+  if (isList(type)) return type.map(typeWords).join(' or ')
   return 'anything'
 }
 

@@ -433,7 +433,10 @@ export function describe(value: unknown): string {
     if (keys.length === 0) return 'an empty object'
     return `an object with ${keys.length > 5 ? `${keys.length} keys` : keys.join(', ').slice(0, 100)}`
   }
-  return String(value).slice(0, 60)
+  if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') {
+    return String(value)
+  }
+  return `a ${typeof value}`
 }
 
 function kindOf<K extends string>(

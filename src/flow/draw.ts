@@ -247,7 +247,7 @@ function retryText(retry: ResolvedRetry): string {
     case 'times':
       return attemptsText(retry)
     case 'forEach':
-      return `for each of ${Array.isArray(retry.values) ? `${retry.values.length} values` : shorten(String(retry.values), 30)}`
+      return `for each of ${Array.isArray(retry.values) ? `${retry.values.length} values` : typeof retry.values === 'string' ? shorten(retry.values, 30) : 'a value'}`
     case 'never':
       return `never, ${retry.answer === 'revert' ? 'revert' : 'revert all'}`
     case 'strategy':

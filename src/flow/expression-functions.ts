@@ -304,13 +304,15 @@ function split([value, separator, most]: readonly Json[], context: CallContext):
 function join([list, separator]: readonly Json[], context: CallContext): Json {
   if (!isList(list)) throw context.fail('expected a list of texts')
   const between = separator === undefined ? '' : text(separator, context)
+  const texts: string[] = []
   let characters = 0
   for (const item of list) {
     if (typeof item !== 'string') throw context.fail('expected a list of texts')
+    texts.push(item)
     characters += item.length + between.length
     if (characters > MAX_JOINED) throw context.fail('a text of more than 2 MB')
   }
-  return list.join(between)
+  return texts.join(between)
 }
 
 function text(value: Json | undefined, context: CallContext): string {

@@ -48,7 +48,7 @@ export function scanTemplate(text: string): readonly Piece[] | ScanProblem {
 function endOfExpression(text: string, start: number): number {
   let depth = 0
   for (let at = start; at < text.length; at++) {
-    switch (text[at]) {
+    switch (text.charAt(at)) {
       case '{':
         depth += 1
         break
@@ -68,6 +68,8 @@ function endOfExpression(text: string, start: number): number {
           if (newline === -1) return -1
           at = newline
         }
+        break
+      default:
     }
   }
   return -1

@@ -136,7 +136,8 @@ function parse(text: string): ASTNode {
     return environment.parse(text).ast
   } catch (error) {
     const range: unknown = error instanceof Error ? Reflect.get(error, 'range') : undefined
-    const at = typeof range === 'object' && range !== null ? Reflect.get(range, 'start') : undefined
+    const at: unknown =
+      typeof range === 'object' && range !== null ? Reflect.get(range, 'start') : undefined
     const summary: unknown = error instanceof Error ? Reflect.get(error, 'summary') : undefined
     throw new ExpressionError(text, typeof summary === 'string' ? readable(summary) : 'too deep', {
       at: typeof at === 'number' ? at : undefined,

@@ -55,7 +55,7 @@ export class Issues {
   }
 
   /** Throws {@link InvalidFlowError} when anything was found. */
-  throwIfAny(flow?: string | undefined): void {
+  throwIfAny(flow?: string): void {
     if (this.#found.length === 0) return
     throw new InvalidFlowError(this.#found, { flow, source: this.#source })
   }

@@ -70,8 +70,8 @@ function convert(schema: z.core.$ZodType): Json {
 
 /** What an optional or lazy schema is about. */
 function unwrapped(schema: z.core.$ZodType): z.core.$ZodType {
-  if (schema instanceof z.ZodLazy) return unwrapped(schema.unwrap() as z.core.$ZodType)
-  if (schema instanceof z.ZodOptional) return unwrapped(schema.unwrap() as z.core.$ZodType)
+  if (schema instanceof z.ZodLazy) return unwrapped(schema.unwrap())
+  if (schema instanceof z.ZodOptional) return unwrapped(schema.unwrap())
   return schema
 }
 

@@ -260,7 +260,8 @@ function takeTasks(
 ): readonly string[] {
   if (options.tasks !== 'take' || !isMap(document.contents) || !document.contents.has('tasks'))
     return []
-  const value: unknown = document.toJS({ maxAliasCount: 0 })?.tasks
+  const node: unknown = document.contents.get('tasks', true)
+  const value: unknown = isNode(node) ? node.toJS(document, { maxAliasCount: 0 }) : undefined
   const tasks: readonly unknown[] = Array.isArray(value) ? value : [value]
   const paths = tasks.filter((task): task is string => typeof task === 'string' && task !== '')
   if (paths.length !== tasks.length) {

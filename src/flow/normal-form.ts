@@ -111,5 +111,5 @@ function isEmpty(value: Json): boolean {
 }
 
 function draft(value: Json | undefined): Draft | undefined {
-  return isRecord(value) ? (value as Draft) : undefined // ours alone, see Draft
+  return isRecord(value) ? value : undefined
 }

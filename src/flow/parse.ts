@@ -64,7 +64,7 @@ export function parseDocument(value: unknown, options: ParseOptions = {}): Sourc
   issues.throwIfAny(flow)
   if (!parsed.success) throw parsed.error
   const document = parsed.data
-  if (isRecord(json)) normalise(json as { [key: string]: Json }) // P1: fresh, and what `parsed.data` is
+  if (isRecord(json)) normalise(json) // P1: fresh, and what `parsed.data` is
   origins.set(document, { locate: options.locate, source: options.source })
   return document
 }

@@ -205,7 +205,7 @@ function pickForm(
   return problem(context, [], {
     message: 'not a type',
     expected: `a bare type (${BARE_TYPES.join(', ')}) or a JSON Schema`,
-    got: value === null ? 'null' : Array.isArray(value) ? 'a list' : String(value).slice(0, 40),
+    got: value === null ? 'null' : Array.isArray(value) ? 'a list' : `a ${typeof value}`,
     hint: value === null ? 'write "null" or any' : undefined,
   })
 }

@@ -56,7 +56,7 @@ test('everything else is refused', () => {
     '5m5',
   ]
   for (const text of bad)
-    assert.notEqual(readDuration(text).problem, undefined, String(text).slice(0, 50))
+    assert.notEqual(readDuration(text).problem, undefined, JSON.stringify(text)?.slice(0, 50))
 })
 
 test('what is written reads back', () => {

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { flowJsonSchema } from '../../src/flow/json-schema.ts'
 import { parseDocument } from '../../src/flow/parse.ts'
 
-const schema = z.fromJSONSchema(flowJsonSchema() as Parameters<typeof z.fromJSONSchema>[0])
+const schema = z.fromJSONSchema(flowJsonSchema())
 const fits = (document: unknown): boolean => schema.safeParse(document).success
 
 const checkout = {
@@ -78,7 +78,7 @@ test('a valid document fits the JSON Schema that editors use', () => {
 
 test('planted faults do not fit it, and the loader refuses them too', () => {
   for (const [name, change] of faults) {
-    const document = JSON.parse(JSON.stringify({ ...checkout, ...change }))
+    const document: unknown = JSON.parse(JSON.stringify({ ...checkout, ...change }))
     assert.ok(!fits(document), `${name} fits the JSON Schema`)
     assert.throws(() => parseDocument(document), name)
   }
