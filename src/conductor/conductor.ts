@@ -186,11 +186,11 @@ export class Conductor {
     // The last part of the grace period is for the commits and goodbyes of what was aborted.
     const closingMs = Math.min(graceMs / 4, 2000)
     if (this.#starting === null) return
+    this.#flows.release()
     this.#lease.giveUpWaiting()
     await this.#within(graceMs, this.#starting.catch(nothing))
     this.#unwatch()
     await this.#within(closingMs, Promise.all([this.#claims.stop(), this.#promoter.stop()]))
-    this.#flows.release()
     const drained = this.#loader.stop().then(() => this.#flows.empty())
     await this.#within(left() - closingMs, Promise.race([drained, hurried]))
     if (this.#flows.size > 0) {
