@@ -36,6 +36,7 @@ export const fenceShape: RowShape = {
   claim_id: 'text',
   revision: 'int',
   history_seq: 'int',
+  answered: 'int',
 }
 
 export const endShape: RowShape = {
@@ -91,6 +92,7 @@ export function commitRows(batch: readonly FlowCommit[]): CommitRows {
       change.claimId,
       change.revision,
       change.historySeq,
+      change.calls.length > 0 ? 1 : 0,
     ]
     if (change.job === undefined) fences.push(fence)
     else ends.push([...fence, ...endCells(change, change.job)])

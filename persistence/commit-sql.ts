@@ -8,7 +8,7 @@ import type { TableNames } from './tables.ts'
 export function fenceJobs({ jobs }: TableNames, from: Sql, now: Sql): Sql {
   return sql`
     update ${jobs} set revision = ${jobs}.revision + 1, history_seq = r.history_seq,
-      disorder = ${no}, probation = ${no}, updated_at = ${now}
+      disorder = ${no}, probation = ${no}, ${deathsForgotten(jobs)}, updated_at = ${now}
     from ${from} as r where ${fenceHolds(jobs)}
     returning ${jobs}.id as id, ${jobs}.flow_id as flow_id`
 }
@@ -17,7 +17,7 @@ export function fenceJobs({ jobs }: TableNames, from: Sql, now: Sql): Sql {
 export function endJobs({ jobs }: TableNames, from: Sql, now: Sql): Sql {
   return sql`
     update ${jobs} set revision = ${jobs}.revision + 1, history_seq = r.history_seq,
-      disorder = ${no}, probation = ${no}, updated_at = ${now},
+      disorder = ${no}, probation = ${no}, ${deathsForgotten(jobs)}, updated_at = ${now},
       state = r.state, conductor = null, reason = r.reason, parked_for = r.parked_for, due_at = r.due_at,
       posting = ${jobs}.posting + case when r.state = 'UNCLAIMED' then 1 else 0 end,
       ended_at = case when r.state in ('COMPLETE', 'TRASHED') then ${now} end
@@ -26,6 +26,11 @@ export function endJobs({ jobs }: TableNames, from: Sql, now: Sql): Sql {
 }
 
 const no = name('false')
+
+/** An answer is progress: only deaths in a row count. */
+function deathsForgotten(jobs: Sql): Sql {
+  return sql`probation_deaths = case when r.answered = 1 then 0 else ${jobs}.probation_deaths end`
+}
 
 function fenceHolds(jobs: Sql): Sql {
   return sql`${jobs}.id = r.id and ${jobs}.flow_id = r.flow_id and ${jobs}.epoch = r.epoch

@@ -156,7 +156,7 @@ export class MemoryStore implements Store {
     this.#jobs.set(request.id, job)
     if (key !== undefined) {
       let keys = this.#keys.get(board)
-      if (keys === undefined) this.#keys.set(board, (keys = new Map()))
+      if (keys === undefined) this.#keys.set(board, (keys = new Map<string, string>()))
       keys.set(key, request.id)
     }
     this.#queue(job)
@@ -592,6 +592,7 @@ export class MemoryStore implements Store {
     record.historySeq = change.historySeq
     record.disorder = false
     record.probation = false
+    if (change.calls.length > 0) record.probationDeaths = 0
     for (const atom of change.atoms) run.atoms.set(atom.path, atom)
     for (const scope of change.scopes) run.scopes.set(scope.path, scope)
     for (const call of change.calls) addTo(run.calls, call)

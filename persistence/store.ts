@@ -6,7 +6,9 @@
  *     (job, epoch, claim id, revision) must match the job's row, checked by the very statement that takes the flow.
  * S2  A commit is all or nothing per flow. In a batch, a fenced flow changes nothing and stops no other.
  * S3  `revision` makes a lost reply harmless: who reads back his own fence and the revision that he meant to write has
- *     committed. `commit` does so itself after an unknown outcome.
+ *     committed. `commit` does so itself after an unknown outcome. Where that too is impossible it throws, and then nothing is
+ *     known: the same batch must be given again, unchanged, before anything else of these flows is; who took newer changes
+ *     instead would have them taken for those that had arrived, and lost.
  * S4  One bad flow of a batch is trashed with its reason; the others are committed.
  * S5  Everyone but the owner writes mail; mail raises `job.mail` and makes a parked job due in the same transaction (a job that
  *     its poster delayed only if the mail is `cancel`: a delay is never short). A commit that parks or ends a job is refused
@@ -84,6 +86,7 @@ export interface JobRecord {
   readonly disorder: boolean
   /** It is being loaded alone now: a death of its conductor counts. */
   readonly probation: boolean
+  /** Deaths of its conductors while it was on probation, since its last recorded answer. */
   readonly probationDeaths: number
   readonly createdAt: number
   readonly updatedAt: number
@@ -353,11 +356,14 @@ export interface Store {
     claims: readonly Claim[],
     options?: { readonly delayMs?: number | undefined; readonly reason?: string | undefined },
   ): Promise<void>
-  /** Marks a claim's job as loaded alone (fenced); its first commit clears the mark. False: fenced. */
+  /**
+   * Marks a claim's job as loaded alone (fenced); its first commit clears the mark, and the first that records an answer forgets
+   * its deaths so far: only deaths in a row count. False: fenced.
+   */
   beginProbation(claim: Claim): Promise<boolean>
   /** Values that calls gave, in the order asked; absent ones are undefined. */
   results(flowId: string, refs: readonly ResultRef[]): Promise<readonly (Json | undefined)[]>
-  /** Commits a batch (S1–S4). Outcomes in the order of the batch. Throws `UnavailableError` when the database is away: nothing is known, try again. */
+  /** Commits a batch (S1–S4). Outcomes in the order of the batch. Throws `UnavailableError` when the database is away: nothing is known, try the same batch again (S3). */
   commit(batch: readonly FlowCommit[]): Promise<readonly CommitOutcome[]>
 
   /** Writes mail (S5). `ended`: the job is COMPLETE (or TRASHED, for all but `resume` and `resolve-revert`); `unknown`: no such job. */

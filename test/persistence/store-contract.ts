@@ -1019,6 +1019,38 @@ export function describeStore(
         assert.equal(job?.probation, false)
         assert.equal(job.disorder, false)
       })
+
+      it('count deaths in a row: an answer that is recorded forgets them, no other commit does', async (t) => {
+        const { store } = await open(t)
+        const { id } = await post(store)
+        const deaths: unknown[] = []
+        const look = async () => deaths.push((await store.job(id))?.job.probationDeaths)
+        for (let life = 1; life <= 2; life += 1) {
+          const claimed = await claim(store, `dead ${life}`)
+          assert.equal(await store.beginProbation(claimed), true)
+          await store.commit([changeOf(claimed)])
+          await look()
+          assert.equal(await store.beginProbation(claimed), true)
+          await store.reap('main', { maxDeaths: 3 })
+          await look()
+        }
+        const claimed = await claim(store, 'c3')
+        assert.equal(await store.beginProbation(claimed), true)
+        const call = {
+          atom: 'f/a',
+          direction: 'execute',
+          call: 1,
+          attempt: 1,
+          outcome: 'failure',
+          startedAt: 1,
+          endedAt: 2,
+          failure: null,
+        } as const
+        const before = changeOf(claimed)
+        await store.commit([{ ...before, calls: [call] }])
+        await look()
+        assert.deepEqual(deaths, [0, 1, 1, 2, 0])
+      })
     })
 
     describe('looking', () => {
