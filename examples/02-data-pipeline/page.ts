@@ -49,6 +49,9 @@ function chart({ title, unit, points }: Series): string {
   const step = (WIDTH - LEFT) / points.length
   const y = (value: number) => HEIGHT - BOTTOM - (value / scale) * (HEIGHT - BOTTOM - 10)
   const every = Math.ceil(points.length / 12)
+  // Long names take turns on two lines.
+  const isLong = points.some(({ label }) => label.length * 6.5 > step * every)
+  const line = (at: number) => HEIGHT - BOTTOM + 15 + (isLong && at % 2 === 1 ? 13 : 0)
   const grid = [0, 0.5, 1].map((share) => {
     const at = y(share * scale).toFixed(1)
     return `  <line class="grid" x1="${LEFT}" x2="${WIDTH}" y1="${at}" y2="${at}"/><text x="${LEFT - 6}" y="${at}" text-anchor="end" dominant-baseline="middle">${share * scale}</text>`
@@ -57,7 +60,7 @@ function chart({ title, unit, points }: Series): string {
     const x = (LEFT + at * step + step * 0.1).toFixed(1)
     const name =
       at % every === 0
-        ? `<text x="${(LEFT + (at + 0.5) * step).toFixed(1)}" y="${HEIGHT - BOTTOM + 16}" text-anchor="middle">${escape(label)}</text>`
+        ? `<text x="${(LEFT + (at + 0.5) * step).toFixed(1)}" y="${line(at)}" text-anchor="middle">${escape(label)}</text>`
         : ''
     return `  <rect class="bar" x="${x}" y="${y(Math.max(value, 0)).toFixed(1)}" width="${(step * 0.8).toFixed(1)}" height="${Math.max(0, HEIGHT - BOTTOM - y(Math.max(value, 0))).toFixed(1)}"><title>${escape(label)}: ${value}</title></rect>${name}`
   })
