@@ -594,13 +594,17 @@ export class FlowDriver implements Committing, CallListener {
     }
   }
 
-  /** What failed and was not healed, reverts that failed for good after what they were to take back. */
+  /** What failed and was not healed (the first 100; every atom's own stands in its row), reverts that failed for good after what they were to take back. */
   #standingFailures(): readonly AtomFailure[] {
     const failures: AtomFailure[] = []
-    for (const [atom, failure] of this.#run.failures) failures.push({ atom, ...failure })
+    for (const [atom, failure] of this.#run.failures) {
+      if (failures.length >= REPORTED) break
+      failures.push({ atom, ...failure })
+    }
     if (this.#run.revertFailures === 0) return failures
     for (const atom of this.#run.atoms.values()) {
       if (atom.state !== 'REVERT_FAILURE' || atom.revertFailure === null) continue
+      if (failures.length >= 2 * REPORTED) break
       failures.push({ atom: atom.path, direction: 'revert', ...atom.revertFailure })
     }
     return failures
@@ -793,6 +797,9 @@ export class FlowDriver implements Committing, CallListener {
     this.#options.onEnd(end)
   }
 }
+
+/** Failures of each direction that are stored with the flow. */
+const REPORTED = 100
 
 const UNKNOWN_OUTCOME: Failure = {
   code: 'UnknownOutcome',

@@ -199,11 +199,15 @@ export function follow(run: Run, scope: ScopeRun, decision: Decision): boolean {
   }
 }
 
+/** Failures that one round remembers: what a decision needs, and a bound for the row when thousands of siblings fail. */
+const REMEMBERED = 100
+
 /** The first failure of each atom in a round is kept. */
 function remember(run: Run, retry: AtomRun, failed: NodeRun, failure: Failure): void {
   const rounds = retry.rounds ?? []
   const last = rounds.at(-1)
   if (last === undefined || Object.hasOwn(last.failures, failed.path)) return
+  if (Object.keys(last.failures).length >= REMEMBERED) return
   retry.rounds = [
     ...rounds.slice(0, -1),
     { ...last, failures: { ...last.failures, [failed.path]: failure } },
