@@ -22,7 +22,7 @@ export function readCursor(text: string): Cursor {
     throw invalidCursor(text)
   }
   if (!Array.isArray(parts) || parts.length !== 3) throw invalidCursor(text)
-  const [priority, createdAt, id]: unknown[] = parts
+  const [priority, createdAt, id] = parts as readonly unknown[]
   if (!Number.isSafeInteger(priority) || !Number.isSafeInteger(createdAt)) throw invalidCursor(text)
   if (typeof id !== 'string' || id.includes('\0')) throw invalidCursor(text)
   return { priority: Number(priority), createdAt: Number(createdAt), id }

@@ -11,6 +11,7 @@ import type { Knex } from 'knex'
 import { ClosedError, UnavailableError, UsageError } from '../src/base/errors.ts'
 import type { ErrorMeaning } from './errors.ts'
 import { DriverError, reasonOf } from './errors.ts'
+import { propertyOf } from './property.ts'
 import type { Binding, Executor, Row, Sql } from './sql.ts'
 
 export interface DatabaseOptions {
@@ -68,7 +69,8 @@ export class Database implements Executor {
   /** Several statements, all or nothing. */
   async transaction<T>(work: (executor: Executor) => Promise<T>): Promise<T> {
     const knex = this.#pool()
-    const connection: unknown = await knex.client.acquireConnection().catch((error: unknown) => {
+    const pool = poolOf(knex)
+    const connection = await pool.acquireConnection().catch((error: unknown) => {
       throw this.#driverError(error, '')
     })
     const run = (statement: Sql): Promise<readonly Row[]> => this.#run(knex, connection, statement)
@@ -85,14 +87,14 @@ export class Database implements Executor {
         throw error
       }
     } finally {
-      await knex.client.releaseConnection(connection)
+      await pool.releaseConnection(connection)
     }
   }
 
   /** The caller's own transaction. Throws {@link UsageError} when it is none of this database's kind. */
   within(transaction: unknown): Executor {
     const knex = this.#pool()
-    if (!isTransaction(transaction) || transaction.client.dialect !== knex.client.dialect) {
+    if (!isTransaction(transaction) || dialectOf(transaction) !== dialectOf(knex)) {
       throw new UsageError('the transaction is none that this store can write in', {
         hint: `give a knex transaction of the database ${this.server}`,
       })
@@ -197,16 +199,27 @@ function unavailable(server: string, error: DriverError): UnavailableError {
 
 /** Drivers give a list (SQLite), an object with a list (PostgreSQL), or what was changed. */
 function rowsOf(result: unknown): readonly Row[] {
-  if (Array.isArray(result)) return result
-  if (typeof result === 'object' && result !== null && 'rows' in result) {
-    if (Array.isArray(result.rows)) return result.rows
-  }
-  return []
+  const rows = Array.isArray(result) ? result : propertyOf(result, 'rows')
+  return Array.isArray(rows) ? (rows as readonly Row[]) : []
 }
 
 /** Whether knex will not use a connection again: it broke, or an answer did not come in time. */
 function isGone(connection: unknown): boolean {
-  return Boolean(Object(connection).__knex__disposed)
+  return Boolean(propertyOf(connection, '__knex__disposed'))
+}
+
+/** The part of knex's client that hands out connections; knex itself types it `any`. */
+interface Pool {
+  acquireConnection(): Promise<unknown>
+  releaseConnection(connection: unknown): Promise<void>
+}
+
+function poolOf(knex: Knex): Pool {
+  return knex.client as Pool
+}
+
+function dialectOf(knex: Knex): unknown {
+  return propertyOf(knex.client, 'dialect')
 }
 
 function isTransaction(value: unknown): value is Knex.Transaction {

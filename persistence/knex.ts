@@ -17,6 +17,7 @@ import { DriverError } from './errors.ts'
 import { readSummary, selectPage, selectSummaries } from './find-sql.ts'
 import { Hints } from './hints.ts'
 import { postRows, sealInput } from './post-rows.ts'
+import { propertyOf } from './property.ts'
 import { pruneDocuments, pruneJobs } from './prune.ts'
 import type { Column } from './rows.ts'
 import {
@@ -123,7 +124,7 @@ export class KnexStore implements Store {
     }
     // A caller's transaction that failed is the caller's to begin again.
     const posted = await this.#do(insert, transaction !== undefined)
-    const job = readRecord(jobColumns, JSON.parse(posted.job))
+    const job = readRecord(jobColumns, JSON.parse(posted.job) as Row)
     if (!posted.created) {
       const isSame = posted.contentHash === request.contentHash && job.board === request.board
       if (!isSame || job.key !== (request.key ?? null)) throw keyConflict(request, job.id)
@@ -144,7 +145,7 @@ export class KnexStore implements Store {
   async document(hash: string): Promise<Json | null> {
     const [row] = await this.#run(sql`
       select body from ${this.#dialect.tables.documents} where hash = ${hash}`)
-    return row === undefined ? null : JSON.parse(String(row['body']))
+    return row === undefined ? null : (JSON.parse(String(row['body'])) as Json)
   }
 
   async registerFlow(flow: string, source: Json, hash: string): Promise<FlowVersion> {
@@ -716,7 +717,7 @@ export class KnexStore implements Store {
 
   /** In the caller's transaction the job is there once that has committed. */
   #hintWhenCommitted(transaction: unknown, board: string): void {
-    const executed: unknown = Object(transaction).executionPromise
+    const executed = propertyOf(transaction, 'executionPromise')
     if (executed instanceof Promise) {
       executed.then(
         () => this.#hintClaimable([board]),

@@ -14,6 +14,7 @@ import type {
   ResultRecord,
   ScopeRecord,
 } from '../src/machine/records.ts'
+import { propertyOf } from './property.ts'
 import type { Cell, Row } from './sql.ts'
 import type { FlowDetail, FlowVersion, JobRecord, ProcessRecord, StoredMail } from './store.ts'
 
@@ -242,7 +243,7 @@ export function unseal(cell: unknown): Json {
     // What is under `v` was JSON when it was written.
     if (envelope.enc === 'json') return envelope.v as Json
   }
-  const enc = JSON.stringify(Object(envelope).enc)
+  const enc = JSON.stringify(propertyOf(envelope, 'enc'))
   throw new UsageError(`a stored value is in an envelope that this version cannot open: ${enc}`, {
     hint: 'a newer Zagflow wrote it; upgrade this one',
   })

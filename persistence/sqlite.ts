@@ -148,8 +148,8 @@ async function pragma(connection: Connection, statement: string): Promise<unknow
       else reject(error)
     })
   })
-  const [row]: unknown[] = Array.isArray(rows) ? rows : []
-  return Object.values(Object(row))[0]
+  const [row] = Array.isArray(rows) ? (rows as readonly Row[]) : []
+  return row === undefined ? undefined : Object.values(row)[0]
 }
 
 /**

@@ -45,7 +45,7 @@ export function postOf(over: Partial<PostRequest> = {}): PostRequest {
     board: 'main',
     state: 'UNCLAIMED',
     document,
-    documentHash: hashJson(JSON.parse(JSON.stringify(document))),
+    documentHash: hashJson(JSON.parse(JSON.stringify(document)) as Json),
     source,
     sourceHash: hashJson(source),
     input,
