@@ -295,7 +295,10 @@ function asksOf(plan: FlowPlan, asked: readonly ReadonlySet<string>[]): Readonly
     if (plan.pattern === 'linear' && isSure(child)) {
       if (child.kind === 'task')
         for (const symbol of Object.keys(child.task.provides)) provided.add(symbol)
-      else for (const symbol of child.givers.keys()) provided.add(symbol)
+      else {
+        for (const symbol of child.givers.keys()) provided.add(symbol)
+        if (child.retry?.provides) provided.add(child.retry.provides)
+      }
     }
   }
   for (const link of plan.flow.links ?? []) {
