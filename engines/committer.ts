@@ -37,11 +37,11 @@ export class Committer {
   readonly #options: CommitterOptions
   readonly #maxFlows: number
   readonly #schedule: (run: () => void) => void
-  #waiting = new Set<Committing>()
+  readonly #waiting = new Set<Committing>()
   #busy = false
   #stopped = false
   #cancelDelay: (() => void) | null = null
-  #idle: (() => void)[] = []
+  readonly #idle: (() => void)[] = []
   /** Batches committed so far. */
   commits = 0
 
@@ -129,13 +129,13 @@ export class Committer {
   }
 
   #delay(ms: number): Promise<void> {
+    const { clock } = this.#options
     return new Promise((resolve) => {
-      const cancel = this.#options.clock.setTimer(done, this.#options.clock.now() + ms)
-      const self = this
-      function done(): void {
-        self.#cancelDelay = null
+      const done = (): void => {
+        this.#cancelDelay = null
         resolve()
       }
+      const cancel = clock.setTimer(done, clock.now() + ms)
       this.#cancelDelay = () => {
         cancel()
         done()

@@ -118,7 +118,7 @@ export class FlowDriver implements Committing, CallListener {
   #calls: CallRecord[] = []
   #results: ResultRecord[] = []
   #mailTaken: string[] = []
-  #mailKeys = new Set<string>()
+  readonly #mailKeys = new Set<string>()
   #mailRead: number
   #revision: number
   #seq: number

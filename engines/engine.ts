@@ -17,6 +17,8 @@ export type { CallAnswer, CallKey, CallListener, CallRequest } from '../src/prot
 
 export interface Engine {
   readonly name: 'serial' | 'parallel' | 'worker-based'
+  /** Calls that wait for a place, where places are limited: a conductor then leaves jobs to others for a while. */
+  readonly waiting?: number | undefined
   start(): Promise<void>
   /** Stops taking calls; waits up to `graceMs` (default 10,000) for running ones, then aborts them. Unanswered calls stay unanswered. */
   stop(options?: { readonly graceMs?: number | undefined }): Promise<void>

@@ -70,6 +70,11 @@ export class InProcessCalls {
     return this.#flights.size
   }
 
+  /** Calls that wait for a place. */
+  get waiting(): number {
+    return Math.max(this.#flights.size - this.#running, 0)
+  }
+
   /** Starts what was dispatched before, too. A stopped engine can be started again. */
   async start(): Promise<void> {
     if (this.#state === 'stopping') await this.#stopping

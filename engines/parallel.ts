@@ -43,6 +43,11 @@ export class ParallelEngine implements Engine {
     return this.#calls.size
   }
 
+  /** Calls that wait for a place. */
+  get waiting(): number {
+    return this.#calls.waiting
+  }
+
   start(): Promise<void> {
     return this.#calls.start()
   }

@@ -4,7 +4,7 @@ import { openStore } from 'zagflow/persistence'
 import { journey } from './tasks.ts'
 
 const [database = '', ledger = ''] = process.argv.slice(2)
-const store = await openStore(`sqlite:${database}`)
+const store = openStore(`sqlite:${database}`)
 await store.start()
 const outcome = await run(
   journey,

@@ -40,7 +40,7 @@ export function revertScope(run: Run, scope: ScopeRun, intention: Intention): vo
 export function setUp(run: Run, scope: ScopeRun, abort = false): void {
   const aborts = abort || run.aborting.has(scope)
   if (scope.reverting) {
-    if (aborts) for (const node of scope.children.values()) abortRunning(run, node, aborts)
+    if (aborts) for (const node of scope.children.values()) abortRunning(run, node)
     if (scope.unreverted === 0) planRevert(run, scope)
     return
   }
@@ -54,7 +54,7 @@ export function setUp(run: Run, scope: ScopeRun, abort = false): void {
     scope.unreverted++
     for (const next of successorsOf(scope.plan, index))
       if (scope.children.has(next)) node.blockers++
-    if (aborts) abortRunning(run, node, aborts)
+    if (aborts) abortRunning(run, node)
     if (node.blockers === 0) turns.push(node)
   }
   if (scope.unreverted === 0) {
@@ -69,10 +69,10 @@ function isReverted(node: NodeRun): boolean {
   return node.state === 'REVERTED' || node.state === 'CONTINUED'
 }
 
-function abortRunning(run: Run, node: NodeRun, abort: boolean): void {
+function abortRunning(run: Run, node: NodeRun): void {
   if (!isAtom(node)) {
     if (!node.reverting && node.state === 'ENTERED') {
-      for (const child of node.children.values()) abortRunning(run, child, abort)
+      for (const child of node.children.values()) abortRunning(run, child)
     }
     return
   }

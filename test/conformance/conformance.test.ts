@@ -41,7 +41,7 @@ for (const kind of stores) {
       } else {
         url += `${await temporaryFolder(cleanUps)}/zagflow.db`
       }
-      const opened = await openStore(url)
+      const opened = openStore(url)
       cleanUps.after(() => opened.stop())
       await opened.migrate()
       await opened.start()
