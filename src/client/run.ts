@@ -100,11 +100,7 @@ export function run<Input, Output>(
   input: NoInfer<Input>,
   options?: RunOptions,
 ): Promise<Outcome<Output>>
-export function run(
-  flow: SourceDocument,
-  input: JsonObject,
-  options?: RunOptions,
-): Promise<Outcome<JsonObject>>
+export function run(flow: SourceDocument, input: JsonObject, options?: RunOptions): Promise<Outcome>
 export async function run(
   flow: Runnable | SourceDocument,
   input: unknown,
@@ -220,7 +216,9 @@ function engineOf(tasks: TaskRegistry, options: ResumeOptions): EngineInUse {
     return { engine: new ParallelEngine({ tasks, logger, clock, concurrency }), isOwn: true }
   }
   if (typeof engine?.dispatch === 'function') return { engine, isOwn: false }
-  throw new UsageError(`engine: expected serial, parallel or an engine, got ${String(engine)}`)
+  throw new UsageError(
+    `engine: expected serial, parallel or an engine, got ${JSON.stringify(engine)}`,
+  )
 }
 
 async function outcomeOfEnd(end: DriveEnd, store: Store, jobId: string): Promise<Outcome<Json>> {

@@ -21,6 +21,8 @@ export interface UnservedOptions {
   readonly store: Pick<Store, 'findJobs' | 'processes'>
   readonly board: string
   readonly logger: Logger
+  /** A conductor in this process says itself which tasks nobody has. */
+  readonly hasConductor: boolean
 }
 
 export class Unserved {
@@ -56,11 +58,13 @@ export class Unserved {
       const { store, board } = this.#options
       const { jobs } = await store.findJobs({
         ids: posted.map(({ jobId }) => jobId),
-        states: ['POSTING', 'UNCLAIMED'],
+        states: ['POSTING', 'UNCLAIMED', 'PARKED'],
+        flowStates: ['PENDING'],
         limit: posted.length,
       })
-      if (jobs.length === 0) return
+      // A conductor that lacks its tasks parks a job for a moment; one that its poster delayed was never here.
       const waiting = new Set(jobs.map(({ job }) => job.id))
+      if (waiting.size === 0) return
       const conductors = await store.processes({ kind: 'conductor', board })
       if (this.#closed) return
       for (const { jobId, document } of posted) {
@@ -84,6 +88,7 @@ export class Unserved {
       )
       return
     }
+    if (this.#options.hasConductor) return
     const needed = tasksOf(document)
     const missing = conductors
       .map(({ tasks }) => [...needed].filter((task) => !tasks.includes(task)))
@@ -104,16 +109,12 @@ export class Unserved {
   }
 }
 
-/** Names of all that a flow needs a registry for: its tasks and retry strategies. */
-export function tasksOf(document: ResolvedDocument): ReadonlySet<string> {
+/** Names of the tasks that a flow may call. */
+function tasksOf(document: ResolvedDocument): ReadonlySet<string> {
   const names = new Set<string>()
   const visit = (node: ResolvedNode): void => {
-    if (node.kind === 'task') {
-      names.add(node.task)
-      return
-    }
-    if (node.retry?.kind === 'strategy') names.add(node.retry.strategy)
-    for (const child of node.nodes) visit(child)
+    if (node.kind === 'task') names.add(node.task)
+    else for (const child of node.nodes) visit(child)
   }
   visit(document.root)
   return names

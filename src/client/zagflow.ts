@@ -112,7 +112,12 @@ export class Zagflow {
     this.#host = { store, logger, pollMs, ends, closed: this.#closing.signal }
     this.#signatures = new KnownSignatures({ store, board: board.name, here: parts.tasks })
     this.#registered = new RegisteredFlows(store)
-    this.#unserved = new Unserved({ store, board: board.name, logger })
+    this.#unserved = new Unserved({
+      store,
+      board: board.name,
+      logger,
+      hasConductor: parts.conductor !== undefined,
+    })
     this.#conductor = parts.conductor?.((jobId) => ends.ask(jobId))
   }
 

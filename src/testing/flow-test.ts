@@ -10,7 +10,7 @@ import { manualClock, type ManualClock } from '../base/clock.ts'
 import { formatDuration, parseDuration } from '../base/durations.ts'
 import { UsageError } from '../base/errors.ts'
 import { uuidV7 } from '../base/ids.ts'
-import type { Json, JsonObject } from '../base/json.ts'
+import type { JsonObject } from '../base/json.ts'
 import type { Logger } from '../base/logger.ts'
 import { compile } from '../flow/compile.ts'
 import type { SourceDocument } from '../flow/document.ts'
@@ -92,11 +92,7 @@ export function testFlow<Input, Output>(
   input: NoInfer<Input>,
   options?: TestOptions,
 ): FlowTest<Output>
-export function testFlow(
-  flow: SourceDocument,
-  input: JsonObject,
-  options?: TestOptions,
-): FlowTest<JsonObject>
+export function testFlow(flow: SourceDocument, input: JsonObject, options?: TestOptions): FlowTest
 export function testFlow(
   flow: Runnable | SourceDocument,
   input: unknown,
@@ -292,7 +288,7 @@ export class FlowTest<Output = JsonObject> {
 
   async #mail(kind: 'cancel' | 'suspend' | 'resume', reason: string): Promise<void> {
     const jobId = await this.#begun
-    await this.store.mail(jobId, { key: `${kind} ${uuidV7()}`, kind, body: { reason } as Json })
+    await this.store.mail(jobId, { key: `${kind} ${uuidV7()}`, kind, body: { reason } })
     await this.#settle()
   }
 

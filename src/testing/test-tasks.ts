@@ -128,8 +128,8 @@ function replaced(
         : { ...base.signature, revert: true },
     validateArguments: (args) => base.validateArguments(args),
     validateResult: (result) => base.validateResult(result),
-    execute: execute === undefined ? base.execute : (execute as TaskDefinition['execute']),
-    revert: revert === undefined ? base.revert : (revert as TaskDefinition['revert']),
+    execute: execute === undefined ? base.execute : execute,
+    revert: revert === undefined ? base.revert : revert,
   }
 }
 

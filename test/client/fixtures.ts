@@ -103,7 +103,7 @@ export class Workshop {
   /** `reserve A1`, `revert reserve A1`, … in the order in which it happened. */
   readonly journal: string[] = []
   #open: () => void = () => {}
-  #gate = new Promise<void>((resolve) => (this.#open = resolve))
+  readonly #gate = new Promise<void>((resolve) => (this.#open = resolve))
   #entered: () => void = () => {}
   /** Resolves when a task stands at the gate. */
   readonly entered = new Promise<void>((resolve) => (this.#entered = resolve))

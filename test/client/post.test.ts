@@ -68,7 +68,7 @@ for (const backend of BACKENDS) {
       ? await connectedTo(t, shared, { conductor: { tasks } })
       : await connected(t, url, { conductor: { tasks } })
     const results = await Promise.all(jobs.map((job) => job.result()))
-    assert.deepEqual(results, Array(10).fill({ tracking: 't-r-A1' }))
+    for (const result of results) assert.deepEqual(result, { tracking: 't-r-A1' })
     assert.deepEqual(journal, ['reserve A1', 'ship r-A1'])
     // After its end it still is the same job.
     const late = await worker.post(order, { sku: 'A1', quantity: 1 }, { key: 'k' })
