@@ -4,7 +4,9 @@
  * Invariants
  * K1  Nothing is claimed without a good lease, while the store is away, or beyond capacity.
  * K2  A claim that the store does not adopt is not worked on: its posting is over, or another owner is ahead.
- * K3  After an error the board is asked again with growing delays, never in a hot loop.
+ * K3  While calls wait for a place in the engine, a batch of jobs is claimed now and then only, so that other conductors get
+ *     theirs; thousands of flows that wait for something else may be in flight all the same.
+ * K4  After an error the board is asked again with growing delays, never in a hot loop.
  */
 import { delayAfterAttempt } from '../base/backoff.ts'
 import { uuidV7 } from '../base/ids.ts'
@@ -18,6 +20,9 @@ import type { Repeater } from './repeat.ts'
 
 /** Jobs claimed by one statement. */
 const BATCH = 100
+/** K3. */
+const PACE_MS = 250
+const BEGIN_MS = 20
 const AWAY = { delayMs: 1000, factor: 2, maxDelayMs: 5000, jitter: 0.2 }
 
 export interface ClaimsOptions {
@@ -35,6 +40,8 @@ export class Claims {
   readonly #seed = uuidV7()
   #failures = 0
   #quietUntil = -Infinity
+  #isPacing = false
+  #claimedAt = -Infinity
 
   constructor(options: ClaimsOptions) {
     this.#options = options
@@ -47,9 +54,16 @@ export class Claims {
 
   /** There may be something to claim, or room for it. */
   look(): void {
-    // After an error only time helps (K3).
+    // After an error only time helps (K4).
     if (this.#failures > 0 || this.#options.resolved.clock.now() < this.#quietUntil) return
+    if (this.#isPacing && this.#hasBacklog) return
     this.#loop.poke()
+  }
+
+  /** A flow has gone. */
+  room(): void {
+    const { resolved, flows } = this.#options
+    if (this.#isPacing || flows.size === resolved.maxFlows - 1) this.look()
   }
 
   /** Lets others be faster for a while: jobs are coming that are better off with them. */
@@ -61,24 +75,40 @@ export class Claims {
     return this.#loop.stop()
   }
 
+  get #hasBacklog(): boolean {
+    return (this.#options.resolved.engine.waiting ?? 0) > 0
+  }
+
   async #ask(): Promise<number> {
     const { resolved, flows, isAllowed } = this.#options
+    const { board, clock, engine, pollMs } = resolved
+    this.#isPacing = false
     try {
       while (isAllowed()) {
         const limit = Math.min(resolved.maxFlows - flows.size, BATCH)
         if (limit <= 0) break
-        const claims = await resolved.board.claim(resolved.id, limit)
+        const sinceLast = clock.now() - this.#claimedAt
+        if (this.#hasBacklog && sinceLast < PACE_MS) return this.#pace(PACE_MS - sinceLast)
+        const claims = await board.claim(resolved.id, limit)
         this.#failures = 0
         await this.#take(claims)
         if (claims.length < limit) break
+        this.#claimedAt = clock.now()
+        // Whether they find places in the engine shows a moment later.
+        if (engine.waiting !== undefined) return this.#pace(BEGIN_MS)
       }
-      return resolved.pollMs
+      return pollMs
     } catch (error) {
       this.#failures++
       const delayMs = delayAfterAttempt(this.#failures, AWAY, this.#seed)
       resolved.logger.warn({ error, delayMs }, 'no job could be claimed; trying again')
       return delayMs
     }
+  }
+
+  #pace(ms: number): number {
+    this.#isPacing = true
+    return Math.min(ms, this.#options.resolved.pollMs)
   }
 
   async #take(claims: readonly Claim[]): Promise<void> {

@@ -76,7 +76,7 @@ export class Conductor {
       clock,
       committer,
       handover,
-      onRoom: () => this.#room(),
+      onRoom: () => this.#claims.room(),
     }))
     const deferrals = (this.#deferrals = new Deferrals({
       store,
@@ -276,10 +276,6 @@ export class Conductor {
       this.#resolved.logger.info({}, 'the store is back')
       this.#claims.look()
     }
-  }
-
-  #room(): void {
-    if (this.#flows.size === this.#resolved.maxFlows - 1) this.#claims.look()
   }
 }
 

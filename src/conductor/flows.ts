@@ -49,7 +49,7 @@ export class Flows {
   readonly #options: FlowsOptions
   readonly #store: Pick<Store, 'results' | 'mailOf'>
   readonly #byJob = new Map<string, ClaimedFlow>()
-  #whenEmpty: (() => void)[] = []
+  readonly #whenEmpty: (() => void)[] = []
   #isDraining = false
 
   constructor(options: FlowsOptions) {
@@ -81,7 +81,7 @@ export class Flows {
     return flow
   }
 
-  /** Lets a loaded flow go on. */
+  /** Lets a loaded flow go on. Throws when its rows and its document do not fit together. */
   begin(
     flow: ClaimedFlow,
     start: {

@@ -56,6 +56,8 @@ export class Lease {
         // Both may have announced themselves at once: the younger gives way.
         other = await this.#namesake()
         if (other === undefined) break
+        this.#goodUntil = -Infinity
+        this.#cancelDeadline()
         await store.endProcess(this.#options.heartbeat().id)
       }
       if (performance.now() >= deadline || !this.#isWanted) throw refused(other)

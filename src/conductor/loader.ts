@@ -47,7 +47,7 @@ type Ready =
 
 export class Loader {
   readonly #options: LoaderOptions
-  #ordinary: ClaimedFlow[] = []
+  readonly #ordinary: ClaimedFlow[] = []
   #suspects: ClaimedFlow[] = []
   #running: Promise<void> | null = null
   #stopped = false
@@ -78,9 +78,28 @@ export class Loader {
 
   async #loop(): Promise<void> {
     while (!this.#stopped && this.#ordinary.length + this.#suspects.length > 0) {
-      if (this.#suspects.length > 0) await this.#probe(this.#nextGroup())
+      if (this.#suspects.length > 0) {
+        const group = this.#nextGroup()
+        await this.#guarded(group, () => this.#probe(group))
+      }
       while (!this.#stopped && this.#ordinary.length > 0) {
-        await this.#load(this.#ordinary.splice(0, BATCH))
+        const batch = this.#ordinary.splice(0, BATCH)
+        await this.#guarded(batch, () => this.#load(batch))
+      }
+    }
+  }
+
+  /** A fault of ours must not stop the loop: who was not begun goes back to the board for a while. */
+  async #guarded(batch: readonly ClaimedFlow[], run: () => Promise<void>): Promise<void> {
+    const { flows, deferrals, resolved } = this.#options
+    try {
+      await run()
+    } catch (error) {
+      resolved.logger.error({ error, flows: batch.length }, 'flows could not be loaded')
+      const reason = toFailure(error).message
+      for (const flow of batch) {
+        if (flow.driver !== null) continue
+        flows.giveBack(flow, { reason, delayMs: deferrals.delayOf(flow.claim.jobId) })
       }
     }
   }
@@ -90,7 +109,21 @@ export class Loader {
     for (const [at, flow] of batch.entries()) {
       const { decision, mail } = ready[at] ?? {}
       if (decision?.kind !== 'run' || mail === undefined) continue
-      this.#options.flows.begin(flow, { ...decision, plan: decision.known.plan, mail })
+      await this.#begin(flow, decision.loaded, { plan: decision.known.plan, mail })
+    }
+  }
+
+  /** O3: rows that do not fit their document are an error of the job. */
+  async #begin(
+    flow: ClaimedFlow,
+    loaded: LoadedFlow,
+    start: Omit<Parameters<Flows['begin']>[1], 'loaded'>,
+  ): Promise<void> {
+    try {
+      this.#options.flows.begin(flow, { ...start, loaded })
+    } catch (error) {
+      this.#options.resolved.logger.error({ error, job: loaded.job.id }, 'a flow cannot go on')
+      await this.#trash(flow, loaded, toFailure(error).message)
     }
   }
 
@@ -153,13 +186,8 @@ export class Loader {
           if (!gate.isUsed || gate.name === 'worker-based') close()
         })
       }
-      flows.begin(flow, {
-        ...decision,
-        plan: decision.known.plan,
-        mail,
-        engine: gate,
-        onFirstCommit,
-      })
+      const { loaded, known } = decision
+      await this.#begin(flow, loaded, { plan: known.plan, mail, engine: gate, onFirstCommit })
     }
     if (open.size === 0) return
     const cancel = clock.setTimer(allClosed, clock.now() + probationMs)

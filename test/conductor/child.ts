@@ -49,6 +49,10 @@ export function journalTasks(options: Pick<ChildOptions, 'journal' | 'name' | 'n
   }
 }
 
+function say(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
+
 async function main(options: ChildOptions): Promise<void> {
   const synchronous = options.url.startsWith('sqlite:') ? ({ synchronous: 'NORMAL' } as const) : {}
   const store = openStore(options.url, synchronous)
@@ -65,13 +69,13 @@ async function main(options: ChildOptions): Promise<void> {
     graceMs: options.graceMs,
     maxDeaths: options.maxDeaths,
     probationMs: options.probationMs,
-    onJob: (event) => console.log(`job ${event.kind} ${event.job}`),
+    onJob: (event) => say(`job ${event.kind} ${event.job}`),
   })
   process.on('SIGTERM', () => {
     void conductor.stop().then(() => store.stop())
   })
   await conductor.start()
-  console.log('ready')
+  say('ready')
 }
 
 const given = process.argv[2]

@@ -54,7 +54,7 @@ export const TASKS = {
 export class Gate {
   readonly entered: string[] = []
   #open: () => void = () => {}
-  #isOpen = new Promise<void>((resolve) => (this.#open = resolve))
+  readonly #isOpen = new Promise<void>((resolve) => (this.#open = resolve))
 
   open(): void {
     this.#open()
@@ -154,7 +154,7 @@ export async function postFlow(
   const source: Json = { flow: root.id, nodes: root.nodes.length, at: uuidV7() }
   const request: PostRequest = postOf({
     document: whole,
-    documentHash: hashJson(JSON.parse(JSON.stringify(whole))),
+    documentHash: hashJson(JSON.parse(JSON.stringify(whole)) as Json),
     source,
     sourceHash: hashJson(source),
     contentHash: hashJson(source),

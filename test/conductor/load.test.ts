@@ -9,7 +9,15 @@ import { eventually } from '../support/eventually.ts'
 import { linear, task } from '../support/flows.ts'
 import { leakCheck } from '../support/leak-check.ts'
 import { behind, freshStore } from '../support/stores.ts'
-import { ended, Gate, postFlow, registryOf, startConductor, TASKS } from './fixtures.ts'
+import {
+  ended,
+  Gate,
+  postFlow,
+  registryOf,
+  startConductor,
+  TASKS,
+  type Started,
+} from './fixtures.ts'
 
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
@@ -88,6 +96,22 @@ for (const kind of ['sqlite', 'postgres'] as const) {
     assert.deepEqual(left.jobs, [])
   })
 }
+
+test('a conductor whose engine is full leaves jobs to others', async (t) => {
+  leakCheck(t)
+  const store = new MemoryStore()
+  for (let i = 0; i < 600; i++) await postFlow(store, linear('f', [task('a', { task: 'gate' })]))
+  const gates = [new Gate(), new Gate()]
+  const started: Started[] = []
+  for (const gate of gates) {
+    const registry = registryOf({ gate: gate.task() })
+    const engine = new ParallelEngine({ tasks: registry, concurrency: 50 })
+    started.push(await startConductor(t, store, { registry, engine, pollMs: 100 }))
+  }
+  await eventually(() => started.reduce((sum, { jobs }) => sum + jobs.length, 0) >= 600)
+  for (const { jobs } of started) assert.ok(jobs.length >= 200, `${jobs.length} of 600`)
+  for (const gate of gates) gate.open()
+})
 
 test('two conductors share the work of one board, each within its room', async (t) => {
   leakCheck(t)

@@ -196,6 +196,50 @@ for (const kind of ['sqlite', 'postgres'] as const) {
   })
 }
 
+test('sqlite: on one host a killed conductor is known to be dead at once, however long its lease', async (t) => {
+  const url = await freshUrl(t, 'sqlite')
+  if (url === null) return
+  const store = await storeAt(t, url)
+  const journal = await journalOf(t)
+  const job = await postFlow(store, linear('f', [task('a', { task: 'nap' })]))
+  const first = child(t, { url, name: 'first', journal, leaseMs: 600_000 })
+  await eventually(() => lines(journal).length === 1, { withinMs: 15_000 })
+  const tasks = journalTasks({ journal, name: 'second', napMs: 1 })
+  const second = await startConductor(t, store, { leaseMs: 900, tasks })
+  await eventually(async () => (await store.processes({ kind: 'conductor' })).length === 2)
+  // It lives, so nobody takes its job.
+  await new Promise((resolve) => setTimeout(resolve, 700))
+  assert.deepEqual(second.jobs, [])
+  first.kill('SIGKILL')
+  await first.ended
+  assert.equal((await ended(store, job.id)).detail.state, 'SUCCESS')
+})
+
+test('rows that do not fit their document trash the job, and nobody else is held up', async (t) => {
+  leakCheck(t)
+  const store = new MemoryStore()
+  const odd = await postFlow(store, linear('f', [task('a', { task: 'p' })]))
+  const other = await postFlow(store, linear('g', [task('a', { task: 'p' })]))
+  const [loaded] = await store.load([odd.id])
+  const row = { path: 'f/nobody', kind: 'task', state: 'NONSENSE', attempt: 1 }
+  const load: MemoryStore['load'] = async (ids) =>
+    (await store.load(ids)).map((flow) =>
+      flow.job.id === odd.id ? { ...flow, atoms: [row as never], scopes: [null as never] } : flow,
+    )
+  assert.ok(loaded)
+  const lying = new Proxy(store, {
+    get(target, name): unknown {
+      const value: unknown = name === 'load' ? load : Reflect.get(target, name, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+  await startConductor(t, lying)
+  assert.equal((await ended(store, other.id)).detail.state, 'SUCCESS')
+  const { job } = await ended(store, odd.id)
+  assert.equal(job.state, 'TRASHED')
+  assert.notEqual(job.reason, null)
+})
+
 test('the session of a board outside SQL expires: flows are dropped at once and their jobs done again by whoever claims', async (t) => {
   leakCheck(t)
   const store = new MemoryStore()
