@@ -20,14 +20,16 @@ import type { ResolvedDocument } from '../flow/resolved.ts'
 import { Committer } from '../../engines/committer.ts'
 import { FlowDriver, type DriveEnd, type FlowEvent } from '../../engines/drive.ts'
 import type { Engine } from '../../engines/engine.ts'
-import type { Claim, JobRecord, LoadedFlow, ProcessRecord, Store } from '../../persistence/store.ts'
+import type { Claim, JobRecord, LoadedFlow, Store } from '../../persistence/store.ts'
 
 /** The board of jobs that are run by who posts them. */
 export const RUN_BOARD = 'run'
 
-const LEASE_MS = 15_000
-const BEAT_EVERY_MS = 5_000
+/** After a kill the next one waits so long at most; a process that stands still for longer may lose its job to who asks for it. */
+const LEASE_MS = 3_000
+const BEAT_EVERY_MS = 1_000
 const LOOK_EVERY_MS = 1_000
+const LOOK_FOR_LIFE_EVERY_MS = 200
 
 export interface LocalRunOptions {
   readonly store: Store
@@ -56,7 +58,7 @@ export async function runLocally(options: LocalRunOptions): Promise<DriveEnd> {
   const lease = new Lease(store, logger, isShared)
   await lease.begin()
   try {
-    const { claim, loaded } = await claimJob(store, jobId, lease.id)
+    const { claim, loaded } = await claimJob(options, lease.id)
     const plan = options.plan ?? (await compileStored(store, loaded))
     const mail = await store.mailOf(jobId)
     return await drive(options, { claim, loaded, plan, mail })
@@ -161,14 +163,19 @@ function reasonOf(signal: AbortSignal | undefined, how: 'cancel' | 'suspend'): s
 
 /** L1. Takes a job that is on no other's hands, whatever its last owner left. */
 async function claimJob(
-  store: Store,
-  jobId: string,
+  options: LocalRunOptions,
   conductor: string,
 ): Promise<Pick<Claimed, 'claim' | 'loaded'>> {
+  const { store, jobId } = options
   const found = await store.job(jobId)
   if (found === null) throw new NotFoundError('job', jobId)
   const { job } = found
-  await refuseIfTaken(store, job)
+  if (job.board !== RUN_BOARD) {
+    throw taken(job, `it was posted to the board "${job.board}"`, 'conductors run what was posted')
+  }
+  if (job.state === 'CLAIMED' && job.conductor !== null) {
+    await untilGone(options, job, job.conductor)
+  }
   const claim = {
     jobId: job.id,
     posting: job.posting,
@@ -183,31 +190,25 @@ async function claimJob(
   return { claim: adopted, loaded }
 }
 
-async function refuseIfTaken(store: Store, job: JobRecord): Promise<void> {
-  if (job.board !== RUN_BOARD) {
-    throw taken(job, `it was posted to the board "${job.board}"`, 'conductors run what was posted')
-  }
-  if (job.state !== 'CLAIMED' || job.conductor === null) return
-  const owner = (await store.processes()).find(({ id }) => id === job.conductor)
-  if (owner === undefined || isKnownDead(store, owner)) return
-  throw taken(
-    job,
-    `it is being run by process ${owner.pid} on ${owner.host}`,
-    `wait until that has ended (at most ${LEASE_MS / 1000} s after it was killed)`,
-  )
-}
-
 /**
- * Whether a process of this host has ended without giving up its lease. Only asked of SQLite, whose processes share one
- * host; should the answer be wrong after all, the fence keeps the two apart.
+ * A process that was killed has left its lease behind: this waits until it has run out. One that renews it lives, and keeps
+ * the job. (Its process id says nothing: it may be one of another container.)
  */
-function isKnownDead(store: Store, owner: ProcessRecord): boolean {
-  if (store.kind !== 'sqlite' || owner.host !== hostname()) return false
-  try {
-    process.kill(owner.pid, 0)
-    return false
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ESRCH'
+async function untilGone(options: LocalRunOptions, job: JobRecord, owner: string): Promise<void> {
+  const { store, logger, signal } = options
+  let seenAt: number | undefined
+  for (;;) {
+    signal?.throwIfAborted()
+    const process = (await store.processes()).find(({ id }) => id === owner)
+    if (process === undefined) return
+    if (seenAt === undefined) {
+      seenAt = process.seenAt
+      const { pid, host } = process
+      logger.info({ job: job.id, pid, host }, 'looking whether the process that ran this job lives')
+    } else if (process.seenAt !== seenAt) {
+      throw taken(job, `it is being run by process ${process.pid} on ${process.host}`)
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOOK_FOR_LIFE_EVERY_MS))
   }
 }
 
