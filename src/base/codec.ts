@@ -19,7 +19,9 @@ export interface CodecLimits {
   readonly maxDepth?: number | undefined
 }
 
+/** Default limits of {@link toJson}. */
 export const MAX_VALUE_BYTES = 2 * 1024 * 1024
+/** See {@link CodecLimits}. */
 export const MAX_VALUE_DEPTH = 64
 
 /** Keys that would reach a prototype when somebody copies the object. Refused at every level. */

@@ -41,6 +41,7 @@ const MAX_NAME_BYTES = 256
 const MAX_CAUSES = 8
 const SHOWN_ERRORS = 10
 
+/** How what was thrown is read. */
 export interface ToFailureOptions {
   /** The code where the error has none of its own. @default 'TaskFailed' */
   readonly code?: string | undefined

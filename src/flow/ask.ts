@@ -20,6 +20,7 @@ export interface Level {
   readonly edges: Map<number, Map<number, string>> | undefined
 }
 
+/** One flow that is checked. */
 export interface Checking {
   readonly issues: Issues
   readonly root: BuiltFlow

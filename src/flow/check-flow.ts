@@ -5,19 +5,18 @@
  * Look-up, as the machine does it: the earlier siblings (in a graph all siblings, in an unordered flow none), nearest
  * first; then the retry of the enclosing flow; then the same one flow further out; then the input.
  */
-import { ExpressionError } from '../base/errors.ts'
 import { addEdge, ask, type Checking, type Level } from './ask.ts'
-import { expectation } from './check-value.ts'
-import type { SourceDocument } from './document.ts'
-import { compileExpression, type Expression, type Variable } from './expression.ts'
 import {
-  ANY,
-  canBe,
-  typeName,
-  typeOfSchema,
-  type TypeOf,
-  type ValueType,
-} from './expression-types.ts'
+  checkCondition,
+  checkFits,
+  checkTemplate,
+  compileTemplateAt,
+  refuseVariables,
+  typed,
+  variableType,
+} from './check-expressions.ts'
+import type { SourceDocument } from './document.ts'
+import { ANY, typeOfSchema, type ValueType } from './expression-types.ts'
 import { findCycle } from './find-cycle.ts'
 import {
   addNearest,
@@ -32,15 +31,7 @@ import {
   type Givers,
 } from './gives.ts'
 import type { Issues } from './issues.ts'
-import type {
-  JsonSchema,
-  ResolvedRetry,
-  ResolvedSymbol,
-  ResolvedTaskRetry,
-  TaskSignature,
-  Template,
-} from './resolved.ts'
-import { compileTemplate, type CompiledTemplate } from './template.ts'
+import type { ResolvedRetry, ResolvedSymbol, ResolvedTaskRetry, TaskSignature } from './resolved.ts'
 
 /** Checks a flow, and gives its input: what it declares, or what it was found to need. Issues go to `issues`. */
 export function checkFlow(flow: {
@@ -276,150 +267,4 @@ function checkOutput(document: SourceDocument, root: BuiltFlow, gives: Givers, o
     if (template !== undefined)
       checkTemplate(template, 'the output', path, end, ['input', 'job'], on)
   }
-}
-
-function checkCondition(
-  text: string,
-  by: string,
-  path: readonly PropertyKey[],
-  level: Level | undefined,
-  variables: readonly Variable[],
-  on: Checking,
-): void {
-  let expression: Expression
-  try {
-    expression = compileExpression(text)
-  } catch (error) {
-    if (!(error instanceof ExpressionError)) throw error
-    on.issues.add(path, { message: error.message })
-    return
-  }
-  const type = checkExpressions([expression], by, path, level, variables, on, (typeOf) =>
-    expression.typeWith(typeOf),
-  )
-  if (type !== undefined && type.kind !== 'any' && type.kind !== 'boolean') {
-    on.issues.add(path, { message: 'a condition is true or false', got: typeName(type) })
-  }
-}
-
-function checkTemplate(
-  template: CompiledTemplate,
-  by: string,
-  path: readonly PropertyKey[],
-  level: Level | undefined,
-  variables: readonly Variable[],
-  on: Checking,
-): ValueType | undefined {
-  if (template.constant !== undefined) return template.typeWith(() => ANY)
-  return checkExpressions(template.expressions, by, path, level, variables, on, (typeOf) =>
-    template.typeWith(typeOf),
-  )
-}
-
-/** Looks up what expressions name, then infers their type; undefined when something is wrong. */
-function checkExpressions(
-  expressions: readonly Expression[],
-  by: string,
-  path: readonly PropertyKey[],
-  level: Level | undefined,
-  variables: readonly Variable[],
-  on: Checking,
-  typeWith: (typeOf: TypeOf) => ValueType,
-): ValueType | undefined {
-  const before = on.issues.count
-  refuseVariables(expressions, variables, path, on)
-  const types = new Map<string, ValueType>()
-  for (const expression of expressions) {
-    for (const symbol of expression.symbols) {
-      const isOptional = expression.optional.includes(symbol)
-      const schema = ask(symbol, { by, path, isOptional, schema: undefined }, level, on)
-      if (schema !== undefined) types.set(symbol, typeOfSchema(schema))
-    }
-  }
-  if (on.issues.count > before) return undefined
-  return typed(path, on, () => typeWith((name) => types.get(name) ?? variableType(name, on)))
-}
-
-function refuseVariables(
-  expressions: readonly Expression[],
-  allowed: readonly Variable[],
-  path: readonly PropertyKey[],
-  on: Checking,
-): void {
-  for (const expression of expressions) {
-    const foreign = expression.variables.find((variable) => !allowed.includes(variable))
-    if (foreign === undefined) continue
-    const where = foreign === 'result' ? '`provides` of a task' : '`when` of a retry'
-    on.issues.add(path, {
-      message: `"${foreign}" is not known here`,
-      hint: `it is known in ${where}`,
-    })
-  }
-}
-
-const FAILURE: ValueType = {
-  kind: 'map',
-  fields: new Map<string, ValueType>([
-    ['code', { kind: 'string' }],
-    ['message', { kind: 'string' }],
-    ['name', { kind: 'string' }],
-    ['stack', { kind: 'string' }],
-    ['retryable', { kind: 'boolean' }],
-    ['data', ANY],
-    ['cause', ANY],
-  ]),
-  rest: ANY,
-}
-
-function variableType(name: string, on: Checking): ValueType | undefined {
-  if (name === 'failure') return FAILURE
-  if (name !== 'input' || !on.closed) return undefined
-  const fields = Object.entries(on.declared).map(
-    ([symbol, { schema }]) => [symbol, typeOfSchema(schema)] as const,
-  )
-  return { kind: 'map', fields: new Map(fields), rest: undefined }
-}
-
-function typed(
-  path: readonly PropertyKey[],
-  on: Checking,
-  infer: () => ValueType,
-): ValueType | undefined {
-  try {
-    return infer()
-  } catch (error) {
-    if (!(error instanceof ExpressionError)) throw error
-    on.issues.add(path, { message: error.message })
-    return undefined
-  }
-}
-
-/** A template, or undefined when it does not compile, which is reported. */
-export function compileTemplateAt(
-  value: Template,
-  path: readonly PropertyKey[],
-  on: { readonly issues: Issues },
-): CompiledTemplate | undefined {
-  try {
-    return compileTemplate(value)
-  } catch (error) {
-    if (!(error instanceof ExpressionError)) throw error
-    on.issues.add(path, { message: error.message })
-    return undefined
-  }
-}
-
-function checkFits(
-  type: ValueType,
-  schema: JsonSchema,
-  what: string,
-  path: readonly PropertyKey[],
-  on: Checking,
-): void {
-  if (canBe(type, typeOfSchema(schema))) return
-  on.issues.add(path, {
-    message: `${what} does not fit`,
-    expected: expectation(schema),
-    got: typeName(type),
-  })
 }

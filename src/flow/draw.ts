@@ -11,6 +11,7 @@ import type {
 } from './resolved.ts'
 import { compileTemplate } from './template.ts'
 
+/** What a drawing shows beside the flow. */
 export interface DrawOptions {
   /** State of atoms by path (`checkout/settle/payment.charge`, `checkout/settle:retry`): shown as text and colour. */
   readonly states?: ReadonlyMap<string, string> | undefined

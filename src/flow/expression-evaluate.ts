@@ -5,35 +5,20 @@ import { didYouMean } from '../base/did-you-mean.ts'
 import { ExpressionError } from '../base/errors.ts'
 import type { Json } from '../base/json.ts'
 import { FUNCTIONS, METHODS, NOT_OFFERED, type Callable } from './expression-functions.ts'
+import { MACRO_BODIES, MACROS } from './expression-macros.ts'
+import { arithmetic, compare, contains, equal } from './expression-operators.ts'
+import {
+  bool,
+  charge,
+  isOutOfSteps,
+  kindOf,
+  refuse,
+  type Compilation,
+  type Evaluation,
+  type Run,
+} from './expression-run.ts'
 import type { ExpressionScope } from './expression.ts'
 import { symbolProblem } from './names.ts'
-
-/** One evaluation under way. */
-export interface Evaluation {
-  readonly scope: ExpressionScope
-  /** What the names were looked up as, by slot. */
-  readonly values: (Json | undefined)[]
-  /** The item of the macro under way: macros do not nest. */
-  item: Json
-  stepsLeft: number
-}
-
-export type Run = (evaluation: Evaluation) => Json
-
-export const MACROS: ReadonlySet<string> = new Set(['all', 'exists', 'exists_one', 'map', 'filter'])
-
-/** Longest text that an expression may make on its way. */
-export const MAX_TEXT = 2 * 1024 * 1024
-
-interface Compilation {
-  readonly text: string
-  /** Names by slot: symbols and variables. */
-  readonly names: string[]
-  readonly bare: Set<string>
-  readonly guarded: Set<string>
-  /** The macro's variable, inside its body. */
-  itemName: string | undefined
-}
 
 const VARIABLE_NAMES: ReadonlySet<string> = new Set(['input', 'job', 'result', 'failure'])
 
@@ -378,50 +363,6 @@ function macro(
   }
 }
 
-interface MacroSteps {
-  readonly body: (entry: Json) => Json
-  readonly test: (entry: Json) => boolean
-  readonly transform: ((entry: Json) => Json) | undefined
-}
-
-const MACRO_BODIES = {
-  map(list: readonly Json[], { body, test, transform }: MacroSteps): Json {
-    if (transform === undefined) return list.map((entry) => body(entry))
-    return list.filter((entry) => test(entry)).map((entry) => transform(entry))
-  },
-  filter: (list: readonly Json[], { test }: MacroSteps): Json =>
-    list.filter((entry) => test(entry)),
-  exists_one(list: readonly Json[], { test }: MacroSteps): Json {
-    let count = 0
-    for (const entry of list) if (test(entry)) count += 1
-    return count === 1
-  },
-  /** As CEL has it: an error counts only if no item decides. */
-  all: (list: readonly Json[], steps: MacroSteps, on: Compilation): Json =>
-    quantify(list, steps, false, on),
-  exists: (list: readonly Json[], steps: MacroSteps, on: Compilation): Json =>
-    quantify(list, steps, true, on),
-}
-
-function quantify(
-  list: readonly Json[],
-  { test }: MacroSteps,
-  decides: boolean,
-  on: Compilation,
-): boolean {
-  let failed: ExpressionError | undefined
-  for (const entry of list) {
-    try {
-      if (test(entry) === decides) return decides
-    } catch (error) {
-      if (!(error instanceof ExpressionError) || isOutOfSteps(error, on)) throw error
-      failed ??= error
-    }
-  }
-  if (failed !== undefined) throw failed
-  return !decides
-}
-
 function mapLiteral(
   entries: readonly (readonly [ASTNode, ASTNode])[],
   ast: ASTNode,
@@ -496,154 +437,6 @@ function binary(op: string, left: ASTNode, right: ASTNode, ast: ASTNode, on: Com
   }
 }
 
-function arithmetic(
-  op: string,
-  left: Json,
-  right: Json,
-  evaluation: Evaluation,
-  ast: ASTNode,
-  on: Compilation,
-): Json {
-  charge(evaluation, on, 1)
-  if (typeof left === 'number' && typeof right === 'number')
-    return calculate(op, left, right, ast, on)
-  if (op === '+' && typeof left === 'string' && typeof right === 'string') {
-    if (left.length + right.length > MAX_TEXT) throw refuse(on, ast, 'a text of more than 2 MB')
-    return left + right
-  }
-  if (op === '+' && isList(left) && isList(right)) {
-    charge(evaluation, on, left.length + right.length)
-    return [...left, ...right]
-  }
-  const mixed = op === '+' && (typeof left === 'string' || typeof right === 'string')
-  throw refuse(
-    on,
-    ast,
-    `${kindOf(left)} ${op} ${kindOf(right)}`,
-    mixed ? 'write string(x) around what is no text' : undefined,
-  )
-}
-
-function calculate(op: string, left: number, right: number, ast: ASTNode, on: Compilation): number {
-  if ((op === '/' || op === '%') && right === 0) throw refuse(on, ast, 'division by zero')
-  const value = operate(op, left, right)
-  if (!Number.isFinite(value)) throw refuse(on, ast, 'a number that is too big')
-  const whole = Number.isInteger(left) && Number.isInteger(right)
-  if (whole && Number.isInteger(value) && !Number.isSafeInteger(value)) {
-    throw refuse(
-      on,
-      ast,
-      'a whole number that is not exact any more',
-      'whole numbers go to 9007199254740991',
-    )
-  }
-  return value
-}
-
-function operate(op: string, left: number, right: number): number {
-  switch (op) {
-    case '+':
-      return left + right
-    case '-':
-      return left - right
-    case '*':
-      return left * right
-    case '/':
-      return left / right
-    default:
-      return left % right
-  }
-}
-
-function compare(
-  op: string,
-  left: Json,
-  right: Json,
-  evaluation: Evaluation,
-  ast: ASTNode,
-  on: Compilation,
-): boolean {
-  charge(evaluation, on, 1)
-  const comparable =
-    (typeof left === 'number' && typeof right === 'number') ||
-    (typeof left === 'string' && typeof right === 'string') ||
-    (typeof left === 'boolean' && typeof right === 'boolean')
-  if (!comparable) throw refuse(on, ast, `${kindOf(left)} ${op} ${kindOf(right)}`)
-  if (typeof left === 'string') charge(evaluation, on, left.length >> 6)
-  switch (op) {
-    case '<':
-      return left < right
-    case '<=':
-      return left <= right
-    case '>':
-      return left > right
-    default:
-      return left >= right
-  }
-}
-
-function contains(
-  value: Json,
-  of: Json,
-  evaluation: Evaluation,
-  ast: ASTNode,
-  on: Compilation,
-): boolean {
-  if (isList(of)) return of.some((item) => equal(value, item, evaluation, on))
-  if (isRecord(of)) {
-    charge(evaluation, on, 1)
-    return typeof value === 'string' && Object.hasOwn(of, value)
-  }
-  throw refuse(
-    on,
-    ast,
-    `in ${kindOf(of)}`,
-    typeof of === 'string' ? 'write text.contains(part)' : undefined,
-  )
-}
-
-function equal(left: Json, right: Json, evaluation: Evaluation, on: Compilation): boolean {
-  charge(evaluation, on, 1)
-  if (left === right) return true
-  if (typeof left === 'string' && typeof right === 'string') {
-    if (left.length === right.length) charge(evaluation, on, left.length >> 6)
-    return false
-  }
-  if (isList(left) && isList(right)) {
-    if (left.length !== right.length) return false
-    for (let at = 0; at < left.length; at++) {
-      if (!equal(left[at] ?? null, right[at] ?? null, evaluation, on)) return false
-    }
-    return true
-  }
-  if (!isRecord(left) || !isRecord(right)) return false
-  const keys = Object.keys(left)
-  if (keys.length !== Object.keys(right).length) return false
-  for (const key of keys) {
-    if (!Object.hasOwn(right, key)) return false
-    if (!equal(left[key] ?? null, right[key] ?? null, evaluation, on)) return false
-  }
-  return true
-}
-
-function charge(evaluation: Evaluation, on: Compilation, steps: number): void {
-  evaluation.stepsLeft -= steps
-  if (evaluation.stepsLeft < 0)
-    throw new ExpressionError(on.text, OUT_OF_STEPS, { hint: 'do it in a task' })
-}
-
-const OUT_OF_STEPS = 'takes too many steps for values of this size'
-
-/** Not absorbed by `&&`, `||`, `all`, `exists`: the evaluation ends. */
-function isOutOfSteps(error: ExpressionError, on: Compilation): boolean {
-  return error.expression === on.text && error.reason.startsWith(OUT_OF_STEPS)
-}
-
-function bool(value: Json, ast: ASTNode, on: Compilation, where: string): boolean {
-  if (typeof value === 'boolean') return value
-  throw refuse(on, ast, `${where} needs true or false, got ${kindOf(value)}`)
-}
-
 function isSymbols(ast: ASTNode, on: Compilation): boolean {
   return ast.op === 'id' && ast.args === 'symbols' && on.itemName !== 'symbols'
 }
@@ -658,24 +451,4 @@ function unknownFunction(
   const hint =
     NOT_OFFERED.get(name) ?? didYouMean(name, names) ?? `functions are ${names.join(', ')}`
   return refuse(on, ast, `there is no function ${name}() here`, hint)
-}
-
-/** What a value is, for people. */
-export function kindOf(value: Json): string {
-  if (value === null) return 'null'
-  if (isList(value)) return 'a list'
-  switch (typeof value) {
-    case 'string':
-      return 'a text'
-    case 'number':
-      return 'a number'
-    case 'boolean':
-      return 'true or false'
-    default:
-      return 'an object'
-  }
-}
-
-function refuse(on: Compilation, ast: ASTNode, reason: string, hint?: string): ExpressionError {
-  return new ExpressionError(on.text, reason, { at: ast.start, hint })
 }

@@ -18,6 +18,7 @@ export interface Callable {
   call(args: readonly Json[], context: CallContext): Json
 }
 
+/** What a call may use. */
 export interface CallContext {
   /** The error to throw. */
   fail(reason: string): Error

@@ -4,8 +4,9 @@ import { isList, isRecord } from '../base/codec.ts'
 import { didYouMean } from '../base/did-you-mean.ts'
 import { ExpressionError } from '../base/errors.ts'
 import type { Json } from '../base/json.ts'
-import { literal, MACROS } from './expression-evaluate.ts'
+import { literal } from './expression-evaluate.ts'
 import { FUNCTIONS, METHODS } from './expression-functions.ts'
+import { MACROS } from './expression-macros.ts'
 
 /** What is known of a value before it is there. */
 export type ValueType =
@@ -25,6 +26,7 @@ export type ValueType =
 /** The type of a symbol or variable; undefined where it is not known. */
 export type TypeOf = (name: string) => ValueType | undefined
 
+/** Nothing is known. */
 export const ANY: ValueType = { kind: 'any' }
 const NUMBER: ValueType = { kind: 'number' }
 const STRING: ValueType = { kind: 'string' }

@@ -20,6 +20,7 @@ export interface Give {
 /** What gives each symbol: of a graph all who do, of others the last sure one and the last one. */
 export type Givers = Map<string, readonly Give[]>
 
+/** A task as it was built from the source. */
 export interface BuiltTask {
   readonly kind: 'task'
   readonly node: ResolvedTask
@@ -31,6 +32,7 @@ export interface BuiltTask {
   readonly signature: TaskSignature | undefined
 }
 
+/** A flow as it was built from the source. */
 export interface BuiltFlow {
   readonly kind: FlowKind
   readonly node: ResolvedFlow
@@ -39,6 +41,7 @@ export interface BuiltFlow {
   readonly children: readonly BuiltNode[]
 }
 
+/** A node as it was built from the source. */
 export type BuiltNode = BuiltTask | BuiltFlow
 
 /** What the children of a flow give, each as its siblings see it. */

@@ -24,6 +24,7 @@ import { Issues, type Locate } from './issues.ts'
 import { MAX_DOCUMENT_BYTES, MAX_NODE_DEPTH, MAX_NODES } from './names.ts'
 import { normalise } from './normal-form.ts'
 
+/** Limits, and where the document came from. */
 export interface ParseOptions {
   /** Bytes of the document as JSON. @default 2,097,152 (2 MB) */
   readonly maxBytes?: number | undefined

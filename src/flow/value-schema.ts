@@ -10,6 +10,7 @@ import type { Json } from '../base/json.ts'
 import { choice, problem } from './choice.ts'
 import type { JsonSchema, ResolvedSymbol } from './resolved.ts'
 
+/** What JSON has. */
 export const JSON_TYPES = [
   'string',
   'integer',
@@ -19,6 +20,7 @@ export const JSON_TYPES = [
   'array',
   'object',
 ] as const
+/** Formats of texts that are checked. */
 export const FORMATS = ['date-time', 'date', 'time', 'uuid', 'email', 'uri'] as const
 const BARE_TYPES: readonly string[] = [...JSON_TYPES, ...FORMATS, 'any']
 
@@ -114,6 +116,7 @@ export const valueSchemaSchema = choice(
     return form === 'any' ? undefined : form
   },
 )
+/** What a document says about a symbol. */
 export type SourceValueSchema = z.infer<typeof valueSchemaSchema>
 
 /** A symbol's schema as it is resolved: `optional` and `default` beside it. */
