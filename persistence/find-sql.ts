@@ -6,6 +6,7 @@ import type { Row, Sql } from './sql.ts'
 import { join, name, sql } from './sql.ts'
 import { detailColumns, jobColumns, readRecord } from './rows.ts'
 import type { JobFilter, JobSummary } from './store.ts'
+import { JOB_STATES } from './store.ts'
 
 type Order = NonNullable<JobFilter['order']>
 
@@ -58,7 +59,13 @@ function filterConditions(dialect: Dialect, filter: JobFilter): Sql[] {
   equals('j.board', filter.board)
   anyOf('j.id', filter.ids)
   equals('j.key', filter.key)
-  anyOf('j.state', filter.states)
+  const [state, ...others] = filter.states ?? []
+  // As a literal, one state goes by the partial index of that state.
+  if (state !== undefined && others.length === 0 && JOB_STATES.includes(state)) {
+    conditions.push(name(`j.state = '${state}'`))
+  } else {
+    anyOf('j.state', filter.states)
+  }
   anyOf('d.state', filter.flowStates)
   equals('j.flow', filter.flow)
   equals('j.conductor', filter.conductor)

@@ -7,14 +7,21 @@
  *     (S3); it is cleared when somebody else ends it.
  * K3  Locks are taken in one order: jobs, then what belongs to them.
  */
-import { InvalidInputError, UsageError } from '../src/base/errors.ts'
+import { InvalidInputError } from '../src/base/errors.ts'
 import type { Json, JsonObject } from '../src/base/json.ts'
 import type { AtomRecord, CallRecord, HistoryRecord, ScopeRecord } from '../src/machine/records.ts'
-import { commitRows } from './commit-rows.ts'
+import {
+  adoptStatement,
+  claimStatement,
+  promoteStatement,
+  reapStatement,
+  releaseStatement,
+} from './claim-sql.ts'
 import { writeCursor } from './cursor.ts'
 import type { Dialect, MailAnswer } from './dialect.ts'
 import { DriverError } from './errors.ts'
 import { readSummary, selectPage, selectSummaries } from './find-sql.ts'
+import { groupCommit } from './group-commit.ts'
 import { Hints } from './hints.ts'
 import { postRows, sealInput } from './post-rows.ts'
 import { propertyOf } from './property.ts'
@@ -38,7 +45,6 @@ import {
   checkFilter,
   checkPost,
   checkTexts,
-  deathsReason,
   keyConflict,
 } from './rules.ts'
 import { migrate, requireSchema, schemaStatus } from './schema.ts'
@@ -64,10 +70,6 @@ import type {
   StoredMail,
   StoreHint,
 } from './store.ts'
-
-const committed: CommitOutcome = { kind: 'committed' }
-const fenced: CommitOutcome = { kind: 'fenced' }
-const mailFirst: CommitOutcome = { kind: 'mail' }
 
 export class KnexStore implements Store {
   readonly kind: 'sqlite' | 'postgres'
@@ -190,40 +192,9 @@ export class KnexStore implements Store {
     readonly conductor: string
     readonly claimIds: readonly string[]
   }): Promise<readonly Claim[]> {
-    const { board, conductor, claimIds } = request
+    const { conductor, claimIds } = request
     if (claimIds.length === 0) return []
-    const { tables, now, rows, anyOf, skipLocked } = this.#dialect
-    const { jobs } = tables
-    const ids = rows(
-      { claim_id: 'text', place: 'int' },
-      claimIds.map((claimId, at) => [claimId, at]),
-    )
-    // What was claimed under these ids before, when the answer was lost, is given again.
-    const claimed = await this.#run(sql`
-      with ids as (select * from ${ids} as i),
-      mine as (
-        select id, claim_id from ${jobs}
-        where conductor = ${conductor} and state = 'CLAIMED' and claim_id${anyOf(claimIds)}
-      ),
-      free as (
-        select claim_id, row_number() over (order by place) as place from ids
-        where claim_id not in (select claim_id from mine)
-      ),
-      best as (
-        select id, row_number() over (order by priority desc, created_at, id) as place from (
-          select id, priority, created_at from ${jobs} where board = ${board} and state = 'UNCLAIMED'
-          order by priority desc, created_at, id limit ${name(String(claimIds.length))} ${skipLocked}
-        ) as b
-      ),
-      pairs as (
-        select best.id, free.claim_id from best join free on free.place = best.place
-        union all select id, claim_id from mine
-      )
-      update ${jobs} set state = 'CLAIMED', claim_id = pairs.claim_id, conductor = ${conductor}, updated_at = ${now()},
-        epoch = epoch + case when state = 'UNCLAIMED' then 1 else 0 end
-      from pairs where ${jobs}.id = pairs.id
-        and (state = 'UNCLAIMED' or (state = 'CLAIMED' and ${jobs}.claim_id = pairs.claim_id))
-      returning ${columnsOf(jobs, jobColumns)}`)
+    const claimed = await this.#run(claimStatement(this.#dialect, request))
     return claimed
       .map((row) => readRecord(jobColumns, row))
       .sort(byClaimOrder)
@@ -242,33 +213,7 @@ export class KnexStore implements Store {
 
   async adopt(claims: readonly Claim[]): Promise<readonly Claim[]> {
     if (claims.length === 0) return []
-    const { tables, now, rows } = this.#dialect
-    const { jobs } = tables
-    const from = rows(
-      { id: 'text', posting: 'int', epoch: 'int', claim_id: 'text', conductor: 'text' },
-      claims.map((claim) => [
-        claim.jobId,
-        claim.posting,
-        claim.epoch,
-        claim.claimId,
-        claim.conductor,
-      ]),
-    )
-    const isSame = sql`(state = 'CLAIMED' and ${jobs}.epoch = c.epoch and ${jobs}.claim_id = c.claim_id)`
-    const takesOver = sql`(state = 'CLAIMED' and ${jobs}.epoch < c.epoch)`
-    const adopted = await this.#select(
-      jobColumns,
-      sql`
-      update ${jobs} set state = 'CLAIMED', epoch = c.epoch, claim_id = c.claim_id, conductor = c.conductor,
-        disorder = case when ${takesOver} then true else disorder end,
-        probation_deaths = probation_deaths + case when ${takesOver} and probation then 1 else 0 end,
-        probation = case when ${takesOver} then false else probation end,
-        updated_at = ${now()}
-      from ${from} as c
-      where ${jobs}.id = c.id and ${jobs}.posting = c.posting
-        and (${isSame} or (state in ('POSTING', 'UNCLAIMED', 'CLAIMED') and ${jobs}.epoch < c.epoch))
-      returning ${columnsOf(jobs, jobColumns)}`,
-    )
+    const adopted = await this.#select(jobColumns, adoptStatement(this.#dialect, claims))
     const byId = new Map(adopted.map((job) => [job.id, job]))
     return claims.flatMap((claim) => {
       const job = byId.get(claim.jobId)
@@ -305,23 +250,10 @@ export class KnexStore implements Store {
     options: { readonly delayMs?: number | undefined; readonly reason?: string | undefined } = {},
   ): Promise<void> {
     if (claims.length === 0) return
-    const { tables, now, rows } = this.#dialect
-    const { jobs } = tables
-    const { delayMs, reason = null } = options
-    const from = rows(
-      { id: 'text', epoch: 'int', claim_id: 'text' },
-      claims.map((claim) => [claim.jobId, claim.epoch, claim.claimId]),
-    )
-    const becomes =
-      delayMs === undefined
-        ? sql`state = 'UNCLAIMED', posting = posting + 1, due_at = null, parked_for = null`
-        : sql`state = 'PARKED', parked_for = 'retry', due_at = ${now()} + ${delayMs}`
-    const released = await this.#run(sql`
-      update ${jobs} set ${becomes}, claim_id = null, conductor = null, reason = ${reason}, updated_at = ${now()}
-      from ${from} as c
-      where ${jobs}.id = c.id and state = 'CLAIMED' and ${jobs}.epoch = c.epoch and ${jobs}.claim_id = c.claim_id
-      returning board`)
-    if (delayMs === undefined) this.#hintClaimable(released.map((row) => String(row['board'])))
+    const released = await this.#run(releaseStatement(this.#dialect, claims, options))
+    if (options.delayMs === undefined) {
+      this.#hintClaimable(released.map((row) => String(row['board'])))
+    }
   }
 
   async beginProbation(claim: Claim): Promise<boolean> {
@@ -353,7 +285,7 @@ export class KnexStore implements Store {
   async commit(batch: readonly FlowCommit[]): Promise<readonly CommitOutcome[]> {
     checkBatch(batch)
     if (batch.length === 0) return []
-    const outcomes = await this.#dialect.database.attempt(() => this.#commit(batch))
+    const outcomes = await this.#dialect.database.attempt(() => groupCommit(this.#dialect, batch))
     if (!this.#hints.isEmpty) this.#hintCommitted(batch, outcomes)
     return outcomes
   }
@@ -371,7 +303,7 @@ export class KnexStore implements Store {
       mailColumns,
       sql`
       select m.* from ${jobs} as j join ${mailbox} as m on m.job_id = j.id
-      where j.conductor = ${conductor} and j.state = 'CLAIMED' order by m.at, m.job_id, m.number`,
+      where j.conductor = ${conductor} and j.state = 'CLAIMED' order by m.job_id, m.number`,
     )
   }
 
@@ -432,19 +364,7 @@ export class KnexStore implements Store {
   }
 
   async promote(board: string, limit: number): Promise<readonly JobRecord[]> {
-    const { tables, now, skipLocked } = this.#dialect
-    const { jobs } = tables
-    const promoted = await this.#select(
-      jobColumns,
-      sql`
-      with due as (
-        select id from ${jobs} where board = ${board} and state = 'PARKED' and due_at <= ${now()}
-        order by due_at limit ${name(String(Math.floor(limit)))} ${skipLocked}
-      )
-      update ${jobs} set state = 'UNCLAIMED', posting = posting + 1, due_at = null, parked_for = null, updated_at = ${now()}
-      from due where ${jobs}.id = due.id and state = 'PARKED'
-      returning ${columnsOf(jobs, jobColumns)}`,
-    )
+    const promoted = await this.#select(jobColumns, promoteStatement(this.#dialect, board, limit))
     this.#hintClaimable(promoted.map((job) => job.board))
     return promoted
   }
@@ -453,24 +373,7 @@ export class KnexStore implements Store {
     board: string,
     options: { readonly maxDeaths: number },
   ): Promise<{ readonly released: readonly string[]; readonly trashed: readonly string[] }> {
-    const { tables, now, skipLocked } = this.#dialect
-    const { jobs, processes } = tables
-    const { maxDeaths } = options
-    const dies = sql`(probation and probation_deaths + 1 >= ${maxDeaths})`
-    const reaped = await this.#run(sql`
-      with lost as (
-        select id from ${jobs} where board = ${board} and state = 'CLAIMED' and conductor not in
-          (select id from ${processes} where expires_at > ${now()}) ${skipLocked}
-      )
-      update ${jobs} set
-        state = case when ${dies} then 'TRASHED' else 'UNCLAIMED' end,
-        posting = posting + case when ${dies} then 0 else 1 end,
-        reason = case when ${dies} then ${deathsReason(maxDeaths)} else reason end,
-        ended_at = case when ${dies} then ${now()} end,
-        disorder = true, probation = false, probation_deaths = probation_deaths + case when probation then 1 else 0 end,
-        claim_id = null, conductor = null, updated_at = ${now()}
-      from lost where ${jobs}.id = lost.id and state = 'CLAIMED'
-      returning ${jobs}.id as id, state`)
+    const reaped = await this.#run(reapStatement(this.#dialect, board, options.maxDeaths))
     const ids = (state: string) => {
       return reaped.filter((row) => row['state'] === state).map((row) => String(row['id']))
     }
@@ -646,52 +549,6 @@ export class KnexStore implements Store {
     }
   }
 
-  /** S2–S4: the whole batch; where rows are refused, its halves, down to the flow that is to blame. */
-  async #commit(batch: readonly FlowCommit[]): Promise<readonly CommitOutcome[]> {
-    let taken: ReadonlySet<string>
-    try {
-      taken = new Set(await this.#dialect.commit(commitRows(batch)))
-    } catch (error) {
-      const reason = refusal(error)
-      if (reason === undefined) throw error
-      const [only] = batch
-      if (only !== undefined && batch.length === 1) return [await this.#trash(only, reason)]
-      const middle = batch.length >> 1
-      return [
-        ...(await this.#commit(batch.slice(0, middle))),
-        ...(await this.#commit(batch.slice(middle))),
-      ]
-    }
-    if (taken.size === batch.length) return batch.map(() => committed)
-    const left = batch.filter((change) => !taken.has(change.jobId))
-    const outcomes = await this.#readBack(left)
-    return batch.map(({ jobId }) => outcomes.get(jobId) ?? committed)
-  }
-
-  /** S3: what became of flows that a commit did not take. */
-  async #readBack(changes: readonly FlowCommit[]): Promise<ReadonlyMap<string, CommitOutcome>> {
-    const { tables, anyOf, database } = this.#dialect
-    const rows = await database.run(sql`
-      select * from ${tables.jobs} where id${anyOf(changes.map(({ jobId }) => jobId))}`)
-    const jobs = new Map(rows.map((row) => readRecord(jobColumns, row)).map((job) => [job.id, job]))
-    return new Map(
-      changes.map((change) => [change.jobId, outcomeOf(change, jobs.get(change.jobId))]),
-    )
-  }
-
-  async #trash(change: FlowCommit, refused: string): Promise<CommitOutcome> {
-    const { tables, now, database } = this.#dialect
-    const reason = `the database refused its rows: ${refused}`
-    const rows = await database.run(sql`
-      update ${tables.jobs} set state = 'TRASHED', reason = ${reason}, revision = revision + 1,
-        conductor = null, updated_at = ${now()}, ended_at = ${now()}
-      where id = ${change.jobId} and state = 'CLAIMED' and epoch = ${change.epoch}
-        and claim_id = ${change.claimId} and revision = ${change.revision}
-      returning id`)
-    if (rows.length > 0) return { kind: 'trashed', reason }
-    return (await this.#readBack([change])).get(change.jobId) ?? fenced
-  }
-
   /** A job that an operator releases, or that runs again, has no past. */
   #claimableAnew(): Sql {
     return sql`state = 'UNCLAIMED', posting = posting + 1, due_at = null, parked_for = null, reason = null,
@@ -729,10 +586,6 @@ export class KnexStore implements Store {
   }
 }
 
-function columnsOf<T>(table: Sql, columns: readonly Column<T>[]): Sql {
-  return name(columns.map((column) => `${table.text}.${column.name} as ${column.name}`).join(', '))
-}
-
 function byClaimOrder(a: JobRecord, b: JobRecord): number {
   return b.priority - a.priority || a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1)
 }
@@ -747,25 +600,4 @@ function byFlow<T>(columns: readonly Column<T>[], rows: readonly Row[]): Readonl
     else list.push(record)
   }
   return records
-}
-
-/** Why rows will never be stored, if that is what an error says; values that are no JSON included. */
-function refusal(error: unknown): string | undefined {
-  if (error instanceof DriverError) {
-    return error.meaning === 'refused' ? error.message : undefined
-  }
-  if (error instanceof TypeError || error instanceof RangeError) return error.message
-  return undefined
-}
-
-function outcomeOf(change: FlowCommit, job: JobRecord | undefined): CommitOutcome {
-  if (job === undefined || job.flowId !== change.flowId) return fenced
-  if (job.epoch !== change.epoch || job.claimId !== change.claimId) return fenced
-  if (job.revision === change.revision + 1) {
-    if (job.state !== 'TRASHED' || change.job?.state === 'TRASHED') return committed
-    return { kind: 'trashed', reason: job.reason ?? '' }
-  }
-  if (job.revision !== change.revision || job.state !== 'CLAIMED') return fenced
-  if (job.mail !== change.mailRead) return mailFirst
-  throw new UsageError(`the commit of job ${change.jobId} was not taken, though its fence holds`)
 }

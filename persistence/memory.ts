@@ -341,7 +341,7 @@ export class MemoryStore implements Store {
   async readMail(conductor: string): Promise<readonly StoredMail[]> {
     const mail: StoredMail[] = []
     for (const job of this.#claimed.get(conductor) ?? []) mail.push(...job.mailbox.values())
-    return mail.sort((a, b) => a.at - b.at || compareText(a.jobId, b.jobId) || a.count - b.count)
+    return mail.sort((a, b) => compareText(a.jobId, b.jobId) || a.count - b.count)
   }
 
   async mailOf(

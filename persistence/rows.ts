@@ -15,7 +15,8 @@ import type {
   ScopeRecord,
 } from '../src/machine/records.ts'
 import { propertyOf } from './property.ts'
-import type { Cell, Row } from './sql.ts'
+import type { Cell, Row, Sql } from './sql.ts'
+import { name } from './sql.ts'
 import type { FlowDetail, FlowVersion, JobRecord, ProcessRecord, StoredMail } from './store.ts'
 
 /**
@@ -177,6 +178,11 @@ export const versionColumns = columns<FlowVersion>(
   ['hash', 'text'],
   ['createdAt', 'time'],
 )
+
+/** All columns of a table, by their own names, where another table is in the statement too. */
+export function allColumns<T>(table: Sql, columns: readonly Column<T>[]): Sql {
+  return name(columns.map((column) => `${table.text}.${column.name} as ${column.name}`).join(', '))
+}
 
 /** The record in a row; `prefix` stands before each column's name. */
 export function readRecord<T>(columns: readonly Column<T>[], row: Row, prefix = ''): T {

@@ -67,7 +67,9 @@ export interface JobRecord {
   /** Flow detail of its present run. */
   readonly flowId: string
   readonly epoch: number
+  /** The present claim; or the last one, where its owner ended it (so that a lost answer can be read back, S3). */
   readonly claimId: string | null
+  /** Who has claimed it now. */
   readonly conductor: string | null
   readonly revision: number
   /** Pieces of mail ever received. */
@@ -285,7 +287,7 @@ export interface JobFilter {
   readonly createdAfter?: number | undefined
   /** Newest first unless told. */
   readonly order?: 'newest' | 'oldest' | 'claim' | undefined
-  /** Default 100. */
+  /** 1 to 10,000. Default 100. */
   readonly limit?: number | undefined
   /** `next` of the page before. */
   readonly after?: string | undefined
@@ -368,7 +370,7 @@ export interface Store {
 
   /** Writes mail (S5). `ended`: the job is COMPLETE (or TRASHED, for all but `resume` and `resolve-revert`); `unknown`: no such job. */
   mail(jobId: string, mail: Mail): Promise<'accepted' | 'duplicate' | 'ended' | 'unknown'>
-  /** Mail of jobs that this conductor owns, oldest first; each piece carries its job's `count`. */
+  /** Mail of jobs that this conductor owns, the oldest of each job first; each piece carries its job's `count`. */
   readMail(conductor: string): Promise<readonly StoredMail[]>
   /** Mail of one job, oldest first, and its `job.mail`. */
   mailOf(jobId: string): Promise<{ readonly count: number; readonly mail: readonly StoredMail[] }>
