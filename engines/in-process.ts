@@ -222,21 +222,23 @@ export class InProcessCalls {
   }
 
   #next(): Flight | undefined {
-    if (this.#state !== 'started' || !this.#hasTime()) return undefined
+    if (this.#state !== 'started') return undefined
+    if (this.#turnOpen && performance.now() >= this.#turnEndsAt) return undefined
     for (const line of this.#lines) {
       const flight = line.take()
-      if (flight !== undefined) return flight
+      if (flight === undefined) continue
+      this.#openTurn()
+      return flight
     }
     return undefined
   }
 
-  /** I2. A turn is what happens between two rounds of the event loop. */
-  #hasTime(): boolean {
-    if (this.#turnOpen) return performance.now() < this.#turnEndsAt
+  /** I2. A turn is what happens between two rounds of the event loop. An idle engine opens none: it would keep the loop busy. */
+  #openTurn(): void {
+    if (this.#turnOpen) return
     this.#turnOpen = true
     this.#turnEndsAt = performance.now() + TURN_MS
     setImmediate(this.#endTurn)
-    return true
   }
 
   #begin(flight: Flight): void {

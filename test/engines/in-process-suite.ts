@@ -93,6 +93,20 @@ export function describeInProcessEngine(name: string, make: MakeEngine): void {
     assert.ok(late < 2_000, `the timer was ${late} ms late`)
   })
 
+  test(`${name}: an engine that has nothing to do, or waits for its calls, leaves the event loop alone`, async (t) => {
+    const { engine, recorder } = await started(t)
+    const request = waitFor('k')
+    engine.dispatch(request, recorder)
+    await hasStarted('k')
+    await turn()
+    await turn()
+    await new Promise((resolve) => setTimeout(resolve, 1))
+    const busy = process.getActiveResourcesInfo().filter((resource) => resource === 'Immediate')
+    openGate('k')
+    await recorder.next(request)
+    assert.deepEqual(busy, [])
+  })
+
   test(`${name}: a running call hears an abort, and is answered`, async (t) => {
     const { engine, recorder } = await started(t)
     const request = requestFor('act', { does: 'hang', key: 'k' })
