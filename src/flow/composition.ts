@@ -5,22 +5,27 @@ import type { Duration } from './duration-option.ts'
 import { definitionsOf, flowPart, once, readDocument } from './flow-part.ts'
 import type { FlowKind } from './names.ts'
 import type { DeciderDepth, OnChildFailure } from './resolved.ts'
-import { conditionOf, type Retry } from './retry.ts'
+import { conditionOf, type Retry, type RetryNever } from './retry.ts'
 import type { Runnable } from './runnable.ts'
 import { checkId, checkPriority, checkReaction, checkText } from './step.ts'
 import type { Cel } from './template-of.ts'
-import type { Node } from './types/node.ts'
+import type { Asks, Gives, InPlace, RetryGives, Walk } from './types/composed.ts'
+import type { IdOf, Node } from './types/node.ts'
 
 /** Options of flows in flows. */
-export interface CompositionOptions {
+export interface CompositionOptions<
+  R extends Retry = Retry,
+  When extends string | Cel | undefined = string | Cel | undefined,
+  OnFailure extends 'continue' | undefined = 'continue' | undefined,
+> {
   /** Asked when something in it failed. @default none: the next one outwards is asked */
-  readonly retry?: Retry | undefined
+  readonly retry?: R | undefined
   /** Longest time of one round; then what runs is aborted, and it is a failure. @default none */
   readonly timeout?: Duration | undefined
   /** Runs only if the expression is true. */
-  readonly when?: string | Cel | undefined
+  readonly when?: When
   /** `continue`: its failure reverts it, and what comes after it goes on without its symbols. */
-  readonly onFailure?: 'continue' | undefined
+  readonly onFailure?: OnFailure
   /** When a child failed, running siblings are awaited, aborted, or all others run to their end first. @default 'wait' */
   readonly onChildFailure?: OnChildFailure | undefined
   /** Free text for people, at most 500 characters. */
@@ -30,7 +35,12 @@ export interface CompositionOptions {
 }
 
 /** Options of a graph: explicit edges beside those that symbols make. */
-export interface GraphOptions<Ids extends string = string> extends CompositionOptions {
+export interface GraphOptions<
+  Ids extends string = string,
+  R extends Retry = Retry,
+  When extends string | Cel | undefined = string | Cel | undefined,
+  OnFailure extends 'continue' | undefined = 'continue' | undefined,
+> extends CompositionOptions<R, When, OnFailure> {
   readonly links?: readonly Link<Ids>[] | undefined
 }
 
@@ -59,31 +69,87 @@ export interface Composition<Id extends string, Requires, Provides>
   priority(priority: number): Composition<Id, Requires, Provides>
 }
 
-/** One after the other, in the order of the list. */
-export function linear<const Id extends string, const N extends readonly Node[]>(
+/**
+ * A flow whose nodes run one after the other, in the order of the list; each sees the symbols of those before it. What
+ * nobody before a node provides is asked of outside.
+ *
+ * @example
+ * linear("settle", [charge.with({ currency: "EUR" }), ship], { retry: { attempts: 3, delay: "5s" } })
+ */
+export function linear<
+  const Id extends string,
+  const N extends readonly Node[],
+  const R extends Retry = RetryNever,
+  const When extends string | Cel | undefined = undefined,
+  const OnFailure extends 'continue' | undefined = undefined,
+>(
   id: Id,
-  nodes: N,
+  nodes: InPlace<N, Walk<'linear', N, RetryGives<R>, 'open'>>,
+  options?: CompositionOptions<R, When, OnFailure>,
+): Composition<
+  Id,
+  Asks<Walk<'linear', N, RetryGives<R>, 'open'>, R, N>,
+  Gives<Walk<'linear', N, RetryGives<R>, 'open'>, When, OnFailure>
+>
+export function linear(
+  id: string,
+  nodes: readonly Node[],
   options: CompositionOptions = {},
-): Composition<Id, unknown, unknown> {
-  return compose('linear', id, nodes, options) as Composition<Id, unknown, unknown>
+): unknown {
+  return compose('linear', id, nodes, options)
 }
 
-/** In no order: children may run at once, and do not see each other's symbols. */
-export function unordered<const Id extends string, const N extends readonly Node[]>(
+/**
+ * A flow whose nodes run in no order, several at once. They do not see each other's symbols: all that they require is
+ * asked of outside.
+ */
+export function unordered<
+  const Id extends string,
+  const N extends readonly Node[],
+  const R extends Retry = RetryNever,
+  const When extends string | Cel | undefined = undefined,
+  const OnFailure extends 'continue' | undefined = undefined,
+>(
   id: Id,
-  nodes: N,
+  nodes: InPlace<N, Walk<'unordered', N, RetryGives<R>, 'open'>>,
+  options?: CompositionOptions<R, When, OnFailure>,
+): Composition<
+  Id,
+  Asks<Walk<'unordered', N, RetryGives<R>, 'open'>, R, N>,
+  Gives<Walk<'unordered', N, RetryGives<R>, 'open'>, When, OnFailure>
+>
+export function unordered(
+  id: string,
+  nodes: readonly Node[],
   options: CompositionOptions = {},
-): Composition<Id, unknown, unknown> {
-  return compose('unordered', id, nodes, options) as Composition<Id, unknown, unknown>
+): unknown {
+  return compose('unordered', id, nodes, options)
 }
 
-/** In the order that follows from what children require and provide, and from `links`. */
-export function graph<const Id extends string, const N extends readonly Node[]>(
+/**
+ * A flow whose nodes run in the order that follows from what they require and provide, and from `links`; several at once
+ * where that allows it. A symbol has one provider in a graph.
+ *
+ * @example
+ * graph("report", [load, sum, chart], { links: [{ from: "load", to: "chart", when: "rows > 0" }] })
+ */
+export function graph<
+  const Id extends string,
+  const N extends readonly Node[],
+  const R extends Retry = RetryNever,
+  const When extends string | Cel | undefined = undefined,
+  const OnFailure extends 'continue' | undefined = undefined,
+>(
   id: Id,
-  nodes: N,
-  options: GraphOptions = {},
-): Composition<Id, unknown, unknown> {
-  return compose('graph', id, nodes, options) as Composition<Id, unknown, unknown>
+  nodes: InPlace<N, Walk<'graph', N, RetryGives<R>, 'open'>>,
+  options?: GraphOptions<IdOf<NoInfer<N>[number]>, R, When, OnFailure>,
+): Composition<
+  Id,
+  Asks<Walk<'graph', N, RetryGives<R>, 'open'>, R, N>,
+  Gives<Walk<'graph', N, RetryGives<R>, 'open'>, When, OnFailure>
+>
+export function graph(id: string, nodes: readonly Node[], options: GraphOptions = {}): unknown {
+  return compose('graph', id, nodes, options)
 }
 
 const OPTION_KEYS = ['retry', 'timeout', 'when', 'onFailure', 'onChildFailure', 'label', 'priority']

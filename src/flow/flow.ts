@@ -7,19 +7,27 @@ import type { Duration } from './duration-option.ts'
 import { definitionsOf, flowPart, once, readDocument } from './flow-part.ts'
 import { FLOW_KINDS, nameProblem, type FlowKind } from './names.ts'
 import type { OnChildFailure } from './resolved.ts'
-import type { Retry } from './retry.ts'
+import type { Retry, RetryNever } from './retry.ts'
 import type { Runnable } from './runnable.ts'
 import { readShape } from './schema.ts'
 import { templateOf } from './template-of.ts'
-import type { Node } from './types/node.ts'
-import type { Shape } from './types/schema.ts'
+import type { InPlace, OutputInPlace, OutputValues, RetryGives, Walk } from './types/composed.ts'
+import type { IdOf, Node } from './types/node.ts'
+import type { Given, Shape, Simplify, Taken } from './types/schema.ts'
 
 /** A closed flow: what {@link flow} makes. */
 export interface Flow<Name extends string, Input, Output> extends Runnable<Input, Output> {
   readonly name: Name
 }
 
-export interface FlowOptions<Input extends Shape, Output> {
+/** What {@link flow} takes. */
+export interface FlowOptions<
+  Input extends Shape = Shape,
+  Kind extends FlowKind = FlowKind,
+  R extends Retry = Retry,
+  Ids extends string = string,
+  Output = unknown,
+> {
   /** Of this flow, a whole number from 1; grows when you change it. */
   readonly version?: number | undefined
   readonly description?: string | undefined
@@ -28,10 +36,11 @@ export interface FlowOptions<Input extends Shape, Output> {
   /** What it gives: paths, expressions, constants. @default every symbol that its nodes provide */
   readonly output?: Output | undefined
   /** How its nodes are ordered: see `linear`, `unordered`, `graph`. @default 'linear' */
-  readonly kind?: FlowKind | undefined
+  readonly kind?: Kind | undefined
   /** With `kind: "graph"`: edges beside those that symbols make. */
-  readonly links?: readonly Link[] | undefined
-  readonly retry?: Retry | undefined
+  readonly links?: readonly Link<Ids>[] | undefined
+  /** Asked when something in it failed. @default none: the flow is reverted */
+  readonly retry?: R | undefined
   /** Longest time of one round of the flow. @default none */
   readonly timeout?: Duration | undefined
   /** For searching jobs. */
@@ -52,19 +61,57 @@ const KEYS = [
   'onChildFailure',
 ]
 
-export function flow<const Name extends string, Input extends Shape, const Output>(
+/**
+ * A whole flow: typed input, typed output, closed (nothing else is asked of outside). Its nodes run one after the other,
+ * or as `kind` says. Throws {@link UsageError}; its `document` throws `InvalidFlowError` for what TypeScript cannot see.
+ *
+ * @example
+ * export const checkout = flow("checkout", {
+ *   version: 1,
+ *   input: { sku: z.string(), quantity: z.int().positive(), total: z.number() },
+ *   output: { tracking: from("trackingNumber") },
+ * }, [reserve, charge.with({ amount: from("total"), currency: "EUR" }), ship])
+ */
+export function flow<
+  const Name extends string,
+  const N extends readonly Node[],
+  Input extends Shape = {},
+  const Kind extends FlowKind = 'linear',
+  const R extends Retry = RetryNever,
+  const Output = undefined,
+>(
   name: Name,
-  options: FlowOptions<Input, Output>,
-  nodes: readonly Node[],
-): Flow<Name, unknown, unknown> {
-  return makeFlow(name, options, nodes) as Flow<Name, unknown, unknown>
+  options: FlowOptions<Input, Kind, R, IdOf<NoInfer<N>[number]>, Output> & {
+    readonly output?: OutputInPlace<NoInfer<Output>, ScopeOf<Kind, NoInfer<N>, Input, R>>
+  },
+  nodes: InPlace<N, Walk<Kind, N, Start<Input, R>, 'closed'>>,
+): Flow<Name, Taken<Input>, OutputOfFlow<Kind, N, Input, R, Output>>
+export function flow(name: string, options: FlowOptions, nodes: readonly Node[]): unknown {
+  return makeFlow(name, options, nodes)
 }
 
-function makeFlow(
-  name: string,
-  options: FlowOptions<Shape, unknown>,
-  nodes: readonly Node[],
-): unknown {
+/** What the first node of a flow sees. */
+type Start<Input extends Shape, R> = Given<Input> & RetryGives<R>
+
+/** What the output of a flow sees. */
+type ScopeOf<Kind extends FlowKind, N extends readonly Node[], Input extends Shape, R> = Visible<
+  Start<Input, R>,
+  Walk<Kind, N, Start<Input, R>, 'closed'>['gives']
+>
+
+type Visible<Outer, Gives> = Gives & Omit<Outer, keyof Gives>
+
+type OutputOfFlow<
+  Kind extends FlowKind,
+  N extends readonly Node[],
+  Input extends Shape,
+  R,
+  Output,
+> = [Output] extends [undefined]
+  ? Simplify<Walk<Kind, N, Start<Input, R>, 'closed'>['gives']>
+  : Simplify<OutputValues<Output, ScopeOf<Kind, N, Input, R>>>
+
+function makeFlow(name: string, options: FlowOptions, nodes: readonly Node[]): unknown {
   const where = `flow(${describe(name)})`
   const problem = typeof name === 'string' ? nameProblem(name) : 'a name is a text'
   if (problem !== undefined) throw new UsageError(`${where}: ${problem}`)

@@ -31,6 +31,8 @@ export type Answer<Value> = Decision | DecisionWithValue<Value>
 /** What {@link retryStrategy} makes: give it to a flow as `retry: { strategy }`, and to a worker in its module. */
 export interface RetryStrategyDefinition<Value = unknown> {
   readonly kind: 'strategy'
+  /** For TypeScript alone: what it provides to its flow; absent at run time. */
+  readonly '~value'?: Value
   readonly name: string
   /** A decision in its one form. `history` has a round for each that failed, oldest first. */
   decide(

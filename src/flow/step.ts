@@ -30,9 +30,9 @@ export interface Step<
    * Binds arguments: to constants, to paths (`from("customer.address")`) or to expressions (`cel("total * 2")`). Others
    * are bound to the symbols of their names.
    */
-  with<const B extends Bindings<Args, B>>(
-    bindings: B,
-  ): Step<Id, Bound<Requires, Args, B>, Provides, Args, Result>
+  with<const B extends Bindings<Args>>(bindings: {
+    readonly [K in keyof B as K & keyof Args]: B[K]
+  }): Step<Id, Bound<Requires, Args, B>, Provides, Args, Result>
   /** Runs only if the expression is true; else it is skipped, and what it provides is absent. */
   when(condition: string | Cel): Step<Id, Requires, Partial<Provides>, Args, Partial<Result>>
   /** Renames results: `.provides({ mine: "its" })`, or computes them: `cel("result.items[0]")`. Others are left out. */

@@ -3,9 +3,7 @@ import type { Cel, From } from '../template-of.ts'
 import type { Simplify } from './schema.ts'
 
 /** What may be bound: each argument to a constant of its type, to a path or to an expression. */
-export type Bindings<Args, B> = {
-  readonly [K in keyof Args]?: Args[K] | From | Cel
-} & { readonly [K in Exclude<keyof B, keyof Args>]: never }
+export type Bindings<Args> = { readonly [K in keyof Args]?: Args[K] | From | Cel }
 
 /** The symbols that are asked for when these arguments are bound. */
 export type Bound<Requires, Args, B> = Simplify<
@@ -16,7 +14,7 @@ export type Bound<Requires, Args, B> = Simplify<
 /** What a bound value asks for: a path asks for its symbol, with what lies on the way. */
 type Needed<Value, Wanted> = Value extends From<infer Path> ? AlongPath<Path, Wanted> : unknown
 
-type AlongPath<Path extends string, Wanted> = Path extends `${infer Key}.${infer Rest}`
+export type AlongPath<Path extends string, Wanted> = Path extends `${infer Key}.${infer Rest}`
   ? { [K in Key]: AlongPath<Rest, Wanted> }
   : { [K in Path]: Exclude<Wanted, undefined> }
 
