@@ -110,7 +110,7 @@ export class Unserved {
 }
 
 /** Names of the tasks that a flow may call. */
-function tasksOf(document: ResolvedDocument): ReadonlySet<string> {
+export function tasksOf(document: ResolvedDocument): ReadonlySet<string> {
   const names = new Set<string>()
   const visit = (node: ResolvedNode): void => {
     if (node.kind === 'task') names.add(node.task)

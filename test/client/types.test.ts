@@ -20,6 +20,10 @@ async function checkedByTypeScript(zag: Zagflow, { order }: Workshop): Promise<s
   // @ts-expect-error -- a text is asked for
   testFlow(order, { sku: 5 })
 
+  // Documents are checked when they are posted; their input is any JSON.
+  await run({ flow: 'doc', input: { sku: 'string' }, linear: [{ task: 'reserve' }] }, { sku: 'A1' })
+  await zag.post({ flow: 'doc', graph: [{ task: 'a' }, { task: 'b' }], retry: { attempts: 2 } }, {})
+
   const job = await zag.post(order, { sku: 'A1' })
   const result = await job.result()
   // @ts-expect-error -- the output has no such value
