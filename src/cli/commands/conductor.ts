@@ -1,0 +1,193 @@
+/** `zagflow conductor` and `zagflow dev`: processes that run what was posted, until they are told to stop. */
+import { UsageError } from '../../base/errors.ts'
+import type { Logger } from '../../base/logger.ts'
+import { sourceOf } from '../../client/prepare.ts'
+import { Conductor } from '../../conductor/conductor.ts'
+import type { ConductorEvent, JobEvent } from '../../conductor/events.ts'
+import { SqlBoard } from '../../../jobboard/sql.ts'
+import type { Claim } from '../../../persistence/store.ts'
+import type { TaskRegistry } from '../../worker/registry.ts'
+import type { Context } from '../context.ts'
+import { databaseName } from '../database-name.ts'
+import { createEngine } from '../engine.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
+import { findFlow } from '../flow-source.ts'
+import { loadTasks } from '../modules.ts'
+import { serviceLogger } from '../service-logger.ts'
+
+export type ConductorFlags = Record<never, never>
+
+/** `zagflow conductor` */
+export async function conductorCommand(context: Context, _: ConductorFlags): Promise<ExitCode> {
+  const { settings } = context
+  if (settings.broker !== undefined && settings.tasks.length > 0) {
+    throw new UsageError('a conductor with a broker runs no tasks: workers do', {
+      hint: 'leave out --tasks and start zagflow worker --tasks …, or unset ZAGFLOW_BROKER',
+    })
+  }
+  context.refuseBroker()
+  if (settings.tasks.length === 0) {
+    throw new UsageError('a conductor without a broker runs the tasks itself, so it needs them', {
+      hint: 'zagflow conductor --tasks ./tasks.ts',
+    })
+  }
+  const tasks = await loadTasks(settings.tasks)
+  const logger = serviceLogger(context.terminal, settings.log)
+  return serve(context, 'conductor', tasks, logger, {
+    onJob: (event) => logJob(logger, event),
+  })
+}
+
+/** `zagflow dev [FLOW…]` */
+export async function devCommand(
+  context: Context,
+  references: readonly string[],
+  _: ConductorFlags,
+): Promise<ExitCode> {
+  const { settings, terminal, registered } = context
+  context.refuseBroker()
+  const tasks = await loadTasks(settings.tasks)
+  const sources = []
+  for (const reference of references) {
+    const found = await findFlow(reference, { modules: [], takesTasks: true, registered })
+    for (const module of found.modules) tasks.add(await loadTasks([module]), { module })
+    tasks.add(found.tasks)
+    sources.push(sourceOf(found.flow))
+  }
+  if (tasks.tasks.length === 0) {
+    throw new UsageError('there are no tasks to run', {
+      hint: 'zagflow dev --tasks ./tasks.ts, or a flow file that names its `tasks:`',
+    })
+  }
+  const logger = serviceLogger(terminal, settings.log)
+  const zag = await context.connection(tasks)
+  for (const source of sources) {
+    const { name, version } = await zag.register(source)
+    logger.info({}, `registered ${name}@${version}: zagflow post ${name}`)
+  }
+  return serve(context, 'dev', tasks, logger, {
+    onJob: (event) => logJob(logger, event),
+    onEvent: (event) => logStep(logger, event),
+  })
+}
+
+interface Listeners {
+  readonly onJob: (event: JobEvent) => void
+  readonly onEvent?: (event: ConductorEvent) => void
+}
+
+async function serve(
+  context: Context,
+  kind: 'conductor' | 'dev',
+  registry: TaskRegistry,
+  logger: Logger,
+  listeners: Listeners,
+): Promise<ExitCode> {
+  const { terminal, settings } = context
+  const { name, maxFlows, leaseMs, graceMs } = settings
+  const store = await context.sharedStore()
+  const board = new SqlBoard<Claim>({ store, name: context.boardName })
+  context.onClose(() => board.stop())
+  const conductor = new Conductor({
+    store,
+    board,
+    engine: createEngine(settings, registry, logger),
+    registry,
+    name,
+    maxFlows,
+    leaseMs,
+    graceMs,
+    logger,
+    ...listeners,
+  })
+  const stopping = untilStopped(conductor, logger)
+  try {
+    await conductor.start()
+    if (!stopping.hasBegun()) {
+      const ready = {
+        kind,
+        name: conductor.name,
+        board: board.name,
+        persistence: databaseName(settings.persistence),
+        tasks: registry.tasks.length,
+        pid: process.pid,
+      }
+      const fields = Object.entries(ready).slice(2)
+      if (terminal.json) terminal.dataLine({ ready: true, ...ready })
+      else
+        terminal.print(
+          `ready ${kind} ${conductor.name} ${fields.map(([key, value]) => `${key}=${value}`).join(' ')}`,
+        )
+    }
+    return await stopping.ended
+  } finally {
+    stopping.end()
+    await conductor.stop({ graceMs: 0 })
+  }
+}
+
+/** The first signal hands everything over, the second aborts what runs, a third ends the process. */
+function untilStopped(
+  conductor: Conductor,
+  logger: Logger,
+): { readonly ended: Promise<ExitCode>; hasBegun(): boolean; end(): void } {
+  let signals = 0
+  let settle: (code: ExitCode) => void = () => {}
+  let fail: (error: unknown) => void = () => {}
+  const ended = new Promise<ExitCode>((resolve, reject) => {
+    settle = resolve
+    fail = reject
+  })
+  const listener = (name: NodeJS.Signals): void => {
+    signals += 1
+    if (signals > 2) process.exit(EXIT.interrupted)
+    const { flows } = conductor.load
+    if (signals === 1) logger.info({ flows }, `${name}: hands its flows over, then ends`)
+    else logger.warn({ flows }, `${name} again: aborts what runs`)
+    const stopped = conductor.stop()
+    if (signals > 1) return
+    stopped.then(() => settle(signals > 1 ? EXIT.interrupted : EXIT.done), fail)
+  }
+  const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+  for (const name of names) process.on(name, listener)
+  return {
+    ended,
+    hasBegun: () => signals > 0,
+    end: () => {
+      for (const name of names) process.off(name, listener)
+    },
+  }
+}
+
+function logJob(logger: Logger, event: JobEvent): void {
+  const { job, flow } = event
+  switch (event.kind) {
+    case 'claimed':
+      logger.debug({ job, flow, epoch: event.epoch }, 'claimed a job')
+      return
+    case 'completed': {
+      const [failure] = event.failures
+      const why = event.reason ?? (failure && `${failure.atom}: ${failure.message}`)
+      logger.info({ job, flow, why: why ?? undefined }, `job ended ${event.state}`)
+      return
+    }
+    case 'parked':
+      logger.debug({ job, flow, for: event.parkedFor, dueAt: event.dueAt }, 'parked a job')
+      return
+    case 'released':
+      logger.debug({ job, flow, reason: event.reason }, 'gave a job back')
+      return
+    case 'trashed':
+      logger.error({ job, flow, reason: event.reason }, 'job went to the trash: zagflow jobs show')
+      return
+    case 'lost':
+      logger.warn({ job, flow, reason: event.reason }, 'lost a job to another conductor')
+      return
+  }
+}
+
+function logStep(logger: Logger, event: ConductorEvent): void {
+  const { job, name, state, attempt, failure } = event
+  const fields = { job: job.slice(0, 13), attempt, failure: failure?.message }
+  logger.info(attempt === 1 ? { ...fields, attempt: undefined } : fields, `${name} ${state}`)
+}

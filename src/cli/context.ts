@@ -1,0 +1,145 @@
+/** What every command gets: its settings, where to print, and how to open the database. */
+import { UsageError } from '../base/errors.ts'
+import type { Logger } from '../base/logger.ts'
+import { parseBoardUrl } from '../client/board-url.ts'
+import { RegisteredFlows } from '../client/registered-flows.ts'
+import { Zagflow } from '../client/zagflow.ts'
+import type { SourceDocument } from '../flow/document.ts'
+import { SqlBoard } from '../../jobboard/sql.ts'
+import { openStore } from '../../persistence/open.ts'
+import type { Claim, Store } from '../../persistence/store.ts'
+import { TaskRegistry } from '../worker/registry.ts'
+import type { Settings } from './settings/names.ts'
+import { readSettingsFile } from './settings/read-file.ts'
+import { resolveSettings } from './settings/settings.ts'
+import { talkLogger } from './talk-logger.ts'
+import type { Terminal } from './terminal.ts'
+
+/** Flags that every command has; commander fills them in. */
+export interface CommonFlags {
+  readonly persistence?: string
+  readonly board?: string
+  readonly namespace?: string
+  readonly log?: string
+  readonly config?: string
+  readonly tasks?: readonly string[]
+  readonly engine?: string
+  readonly concurrency?: number
+  readonly name?: string
+  readonly maxFlows?: number
+  readonly lease?: string
+  readonly grace?: string
+}
+
+export class Context {
+  readonly terminal: Terminal
+  readonly settings: Settings
+  readonly logger: Logger
+  readonly #closes: (() => Promise<void>)[] = []
+  #store: Promise<Store> | undefined
+
+  private constructor(terminal: Terminal, settings: Settings) {
+    this.terminal = terminal
+    this.settings = settings
+    // A command says what it does; its log is for what goes wrong, unless more is asked for.
+    this.logger = talkLogger(terminal, settings.log === 'info' ? 'warn' : settings.log)
+  }
+
+  /** Reads the settings of a command. Throws {@link UsageError}. */
+  static async create(terminal: Terminal, flags: CommonFlags): Promise<Context> {
+    const { persistence, board, namespace, log, tasks, engine, concurrency } = flags
+    const { name, maxFlows, lease, grace } = flags
+    const settings = resolveSettings({
+      flags: {
+        persistence,
+        board,
+        namespace,
+        log,
+        tasks,
+        engine,
+        concurrency,
+        name,
+        maxFlows,
+        lease,
+        grace,
+      },
+      environment: process.env,
+      file: await readSettingsFile(process.cwd(), flags.config),
+    })
+    return new Context(terminal, settings)
+  }
+
+  /** Refuses a broker, which this version does not have. */
+  refuseBroker(): void {
+    if (this.settings.broker === undefined) return
+    throw new UsageError('a broker is not supported in this version: tasks run inside conductors', {
+      hint: 'unset ZAGFLOW_BROKER (or `broker` in the file of settings)',
+    })
+  }
+
+  /** The name of the board, as settings say. Throws {@link UsageError}. */
+  get boardName(): string {
+    return parseBoardUrl(this.settings.board).name
+  }
+
+  /** A store that is not started: for looking at its schema. */
+  unstartedStore(): Store {
+    const { persistence, namespace } = this.settings
+    const store = openStore(persistence, { namespace, logger: this.logger })
+    this.#closes.push(() => store.stop())
+    return store
+  }
+
+  /** The store, started; it is stopped with the context. Throws {@link UsageError}, {@link UnavailableError}. */
+  store(): Promise<Store> {
+    this.#store ??= (async () => {
+      const store = this.unstartedStore()
+      await store.start()
+      return store
+    })()
+    return this.#store
+  }
+
+  /** The store, where what is done must be seen by other processes. */
+  async sharedStore(): Promise<Store> {
+    if (this.settings.persistence.startsWith('memory:')) {
+      throw new UsageError('memory: ends with this command, so nobody else would see it', {
+        hint: 'set ZAGFLOW_PERSISTENCE to sqlite:FILE or postgres://…',
+      })
+    }
+    return this.store()
+  }
+
+  /** A connection for posting and for handles of jobs. */
+  async connection(tasks: TaskRegistry = new TaskRegistry()): Promise<Zagflow> {
+    this.refuseBroker()
+    const store = await this.sharedStore()
+    const board = new SqlBoard<Claim>({ store, name: this.boardName })
+    await board.start()
+    const zag = new Zagflow({
+      store,
+      board,
+      tasks,
+      logger: this.logger,
+      pollMs: 250,
+      release: () => board.stop(),
+    })
+    await zag.start()
+    this.#closes.push(() => zag.close())
+    return zag
+  }
+
+  /** Finds registered flows. */
+  readonly registered = async (reference: string): Promise<SourceDocument> => {
+    return new RegisteredFlows(await this.sharedStore()).find(reference)
+  }
+
+  /** Something to be closed when the command is over. */
+  onClose(close: () => Promise<void>): void {
+    this.#closes.push(close)
+  }
+
+  async close(): Promise<void> {
+    for (const close of this.#closes.splice(0).reverse()) await close()
+  }
+}

@@ -1,0 +1,58 @@
+/** Commands that are processes of their own. */
+import { Option, type Command } from 'commander'
+import type { ConductorFlags } from './commands/conductor.ts'
+import { engineOptions, tasksOption } from './define-running.ts'
+import { wholeNumber } from './numbers.ts'
+import type { Definer } from './program.ts'
+
+export function defineProcesses(program: Command, { command }: Definer): void {
+  command<ConductorFlags>(
+    program,
+    'conductor',
+    'Claims jobs and runs them; prints one line "ready". SIGTERM hands everything over.',
+    'zagflow conductor --tasks ./tasks.ts --name blue --max-flows 500',
+    [tasksOption(), ...conductorOptions()],
+    async () => {
+      const { conductorCommand } = await import('./commands/conductor.ts')
+      return (context, _, flags) => conductorCommand(context, flags)
+    },
+  )
+  command<ConductorFlags>(
+    program,
+    'dev',
+    'Everything in one process: registers flows, runs what is posted, shows each step.',
+    `zagflow dev --tasks ./tasks.ts
+zagflow dev checkout.yaml          # in another terminal: zagflow post checkout --set sku=A1 --wait`,
+    [tasksOption(), ...conductorOptions()],
+    async () => {
+      const { devCommand } = await import('./commands/conductor.ts')
+      return (context, given, flags) => devCommand(context, given, flags)
+    },
+  ).argument('[flow...]', 'Files to register; their `tasks:` are loaded.')
+  command(
+    program,
+    'worker',
+    'Runs tasks that conductors send through a broker. Comes with a later version.',
+    'zagflow worker --tasks ./tasks.ts',
+    [tasksOption()],
+    async () => {
+      const { workerCommand } = await import('./commands/worker.ts')
+      return async (context) => workerCommand(context)
+    },
+  )
+}
+
+function conductorOptions(): readonly Option[] {
+  return [
+    new Option('--name <name>', 'Unique among conductors. Default: host, process id.'),
+    ...engineOptions(),
+    new Option('--max-flows <number>', 'Flows in flight at once. Default: 1000.').argParser(
+      wholeNumber(1),
+    ),
+    new Option(
+      '--lease <duration>',
+      "Without a sign of life for so long, its jobs are others'. Default: 10s.",
+    ),
+    new Option('--grace <duration>', 'What stopping takes at most. Default: 30s.'),
+  ]
+}

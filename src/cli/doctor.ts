@@ -1,0 +1,228 @@
+/** `zagflow doctor`: looks at everything that Zagflow needs, says what is wrong, and how to mend it. */
+import type { ResolvedDocument } from '../flow/resolved.ts'
+import type { JobFilter, ProcessRecord, Store } from '../../persistence/store.ts'
+import type { Context } from './context.ts'
+import { statusOf } from './commands/database.ts'
+import { databaseName } from './database-name.ts'
+import { EXIT, type ExitCode } from './exit-codes.ts'
+import { errorText, exitCodeOf } from './fail.ts'
+import { neededTasks } from './needed-tasks.ts'
+import { findingText, type Finding } from './printing/findings.ts'
+import { count, elapsed } from './printing/text.ts'
+
+const LEAST_NODE = [20, 19] as const
+/** Jobs that are counted; more are "more than". */
+const COUNTED = 1_000
+/** A job that waits for longer is looked at. */
+const WAITS_MS = 5_000
+const SKEW_MS = 2_000
+
+export async function doctorCommand(context: Context): Promise<ExitCode> {
+  const { terminal } = context
+  const findings: Finding[] = []
+  let unreachable = false
+  const tell = (finding: Finding): void => {
+    findings.push(finding)
+    if (!terminal.json) terminal.print(findingText(finding, terminal.paint))
+  }
+  tell(node(process.versions.node))
+  for (const finding of settings(context)) tell(finding)
+  try {
+    const store = await database(context, tell)
+    if (store !== undefined) {
+      const conductors = await lookAtConductors(context, store, tell)
+      await lookAtJobs(store, conductors, tell)
+    }
+  } catch (error) {
+    unreachable = exitCodeOf(error) === EXIT.unavailable
+    tell({ what: 'database', is: 'wrong', says: errorText(error) })
+  }
+  const isWell = findings.every(({ is }) => is !== 'wrong')
+  if (terminal.json) terminal.data({ ok: isWell, findings })
+  if (unreachable) return EXIT.unavailable
+  return isWell ? EXIT.done : EXIT.failed
+}
+
+function node(version: string): Finding {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  const isNew = major > LEAST_NODE[0] || (major === LEAST_NODE[0] && minor >= LEAST_NODE[1])
+  return isNew
+    ? { what: 'node', is: 'well', says: `Node.js ${version}` }
+    : {
+        what: 'node',
+        is: 'wrong',
+        says: `Node.js ${version} is too old`,
+        mend: `install Node.js ${LEAST_NODE.join('.')} or later`,
+      }
+}
+
+function settings({ settings }: Context): readonly Finding[] {
+  const { broker, board } = settings
+  const found: Finding[] = []
+  if (broker !== undefined) {
+    found.push({
+      what: 'broker',
+      is: 'wrong',
+      says: 'a broker is set, which this version does not have',
+      mend: 'unset ZAGFLOW_BROKER: tasks run inside conductors',
+    })
+  }
+  if (!board.startsWith('sql:')) {
+    found.push({
+      what: 'board',
+      is: 'wrong',
+      says: 'the board is not in the database, which this version cannot do',
+      mend: 'set ZAGFLOW_BOARD to sql: or unset it',
+    })
+  }
+  return found
+}
+
+/** Whether it can be reached and is migrated; the store then, started. */
+async function database(
+  context: Context,
+  tell: (finding: Finding) => void,
+): Promise<Store | undefined> {
+  const name = databaseName(context.settings.persistence)
+  const status = await statusOf(context)
+  if (status.pending.length > 0) {
+    tell({
+      what: 'database',
+      is: 'wrong',
+      says: `${name} lacks ${count(status.pending.length, 'migration')}: ${status.pending.join(', ')}`,
+      mend: 'zagflow db migrate',
+    })
+    return undefined
+  }
+  const store = await context.sharedStore()
+  const before = Date.now()
+  const now = await store.now()
+  tell({
+    what: 'database',
+    is: 'well',
+    says: `${name} is at ${status.applied.at(-1) ?? 'nothing'}`,
+  })
+  const skew = now - (before + Date.now()) / 2
+  if (Math.abs(skew) > SKEW_MS) {
+    tell({
+      what: 'clock',
+      is: 'odd',
+      says: `this host's clock is ${elapsed(Math.abs(skew))} ${skew > 0 ? 'behind' : 'before'} the database's`,
+      mend: "synchronise both (NTP); only the database's decides what is due",
+    })
+  }
+  await lookAtDurability(context, tell)
+  return store
+}
+
+/** Whether what was committed survives a loss of power. */
+async function lookAtDurability(context: Context, tell: (finding: Finding) => void): Promise<void> {
+  const { durabilityOf } = await import('../../persistence/durability.ts')
+  const settings = await durabilityOf(context.settings.persistence)
+  for (const { name, value, isDurable } of settings) {
+    tell(
+      isDurable
+        ? { what: 'durability', is: 'well', says: `${name} is ${value}` }
+        : {
+            what: 'durability',
+            is: 'wrong',
+            says: `${name} is ${value}: what was committed may be lost with the power`,
+            mend: `set ${name} to on`,
+          },
+    )
+  }
+}
+
+async function lookAtConductors(
+  { boardName }: Context,
+  store: Store,
+  tell: (finding: Finding) => void,
+): Promise<readonly ProcessRecord[]> {
+  const conductors = await store.processes({ kind: 'conductor', board: boardName })
+  if (conductors.length === 0) {
+    tell({
+      what: 'conductors',
+      is: 'odd',
+      says: `none lives on the board "${boardName}"`,
+      mend: 'zagflow conductor --tasks ./tasks.ts (not needed for zagflow run)',
+    })
+  }
+  for (const { name, host, pid, load, tasks } of conductors) {
+    const flows = typeof load === 'object' && load !== null && 'flows' in load ? load.flows : 0
+    tell({
+      what: 'conductors',
+      is: 'well',
+      says: `${name} on ${host} (process ${pid}): ${String(flows)} flows, ${count(tasks.length, 'task')}`,
+    })
+  }
+  return conductors
+}
+
+async function lookAtJobs(
+  store: Store,
+  conductors: readonly ProcessRecord[],
+  tell: (finding: Finding) => void,
+): Promise<void> {
+  const trashed = await countJobs(store, { states: ['TRASHED'] })
+  if (trashed !== '0') {
+    tell({
+      what: 'jobs',
+      is: 'wrong',
+      says: `${trashed} in the trash`,
+      mend: 'zagflow jobs list --state TRASHED, then jobs show, jobs revert or jobs release',
+    })
+  }
+  const suspended = await countJobs(store, { states: ['PARKED'], flowStates: ['SUSPENDED'] })
+  if (suspended !== '0') {
+    tell({
+      what: 'jobs',
+      is: 'odd',
+      says: `${suspended} suspended`,
+      mend: 'zagflow jobs list --state SUSPENDED, then jobs resume (or zagflow run --resume)',
+    })
+  }
+  await lookAtUnserved(store, conductors, tell)
+  const bad = trashed !== '0' || suspended !== '0'
+  if (!bad) tell({ what: 'jobs', is: 'well', says: 'none in the trash, none suspended' })
+}
+
+async function lookAtUnserved(
+  store: Store,
+  conductors: readonly ProcessRecord[],
+  tell: (finding: Finding) => void,
+): Promise<void> {
+  const filter = { states: ['UNCLAIMED', 'POSTING'], order: 'oldest', limit: COUNTED } as const
+  const now = await store.now()
+  const { jobs } = await store.findJobs({ ...filter, createdBefore: now - WAITS_MS })
+  if (jobs.length === 0) return
+  const waiting = count(jobs.length, 'job')
+  if (conductors.length === 0) {
+    const mend = 'zagflow conductor --tasks ./tasks.ts'
+    tell({ what: 'jobs', is: 'wrong', says: `${waiting} wait, and no conductor lives`, mend })
+    return
+  }
+  const missing = new Set<string>()
+  for (const hash of new Set(jobs.map(({ detail }) => detail.document))) {
+    const document = await store.document(hash)
+    if (document === null) continue
+    for (const task of neededTasks(document as unknown as ResolvedDocument)) {
+      // stored by `post` alone
+      if (!conductors.some(({ tasks }) => tasks.includes(task))) missing.add(task)
+    }
+  }
+  if (missing.size > 0) {
+    tell({
+      what: 'jobs',
+      is: 'wrong',
+      says: `${waiting} wait; no conductor has ${[...missing].slice(0, 8).join(', ')}`,
+      mend: 'start a conductor with the module that has: zagflow conductor --tasks ./tasks.ts',
+    })
+    return
+  }
+  tell({ what: 'jobs', is: 'odd', says: `${waiting} wait for conductors that are busy` })
+}
+
+async function countJobs(store: Store, filter: JobFilter): Promise<string> {
+  const { jobs, next } = await store.findJobs({ ...filter, limit: COUNTED })
+  return next === null ? String(jobs.length) : `more than ${COUNTED}`
+}

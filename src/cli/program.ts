@@ -1,0 +1,141 @@
+/** The tree of commands: names, options and help. Bodies are imported when they are called, because help must be quick. */
+import { Command, CommanderError, Option } from 'commander'
+import type { CommonFlags, Context } from './context.ts'
+import { defineDatabase } from './define-database.ts'
+import { defineFlows } from './define-flows.ts'
+import { defineJobs } from './define-jobs.ts'
+import { defineProcesses } from './define-processes.ts'
+import { defineRunning } from './define-running.ts'
+import { EXIT, type ExitCode } from './exit-codes.ts'
+import { LOG_LEVELS } from './settings/names.ts'
+import type { Terminal } from './terminal.ts'
+
+/** The body of a command: what it was given, its options, and where it is. */
+export type Body<Flags> = (
+  context: Context,
+  given: readonly string[],
+  flags: Flags & CommonFlags,
+) => Promise<ExitCode>
+
+/** Makes commands that have the common options, and bodies that are told everything. */
+export interface Definer {
+  /** A command below `parent`; `usage` is such as `show <job>`. `example` is shown at the end of its help. */
+  command<Flags>(
+    parent: Command,
+    usage: string,
+    about: string,
+    example: string,
+    options: readonly Option[],
+    body: () => Promise<Body<Flags>>,
+  ): Command
+  /** A command that has only commands below it. */
+  group(name: string, about: string, example: string): Command
+}
+
+/** The program, and the function that runs it and says its exit code. */
+export function createProgram(terminal: Terminal): {
+  readonly program: Command
+  parse(argv: readonly string[]): Promise<ExitCode>
+} {
+  let exitCode: ExitCode = EXIT.done
+  const program = new Command('zagflow')
+  program
+    .description(
+      'Runs work that must finish: flows of tasks that resume after any crash, or are reverted.',
+    )
+    .usage('<command> [options]')
+    .helpCommand('help [command]', 'Shows how a command is used.')
+    .addHelpText('after', examples(PROGRAM_EXAMPLES))
+    .option('-V, --version', 'Prints the version.')
+    .helpOption('-h, --help', 'Shows this.')
+    .showHelpAfterError('See how it is used: zagflow help')
+    .exitOverride()
+    .action(async (flags: { readonly version?: boolean }) => {
+      if (flags.version !== true) {
+        program.outputHelp({ error: true })
+        exitCode = EXIT.usage
+        return
+      }
+      const { versions } = await import('./commands/version.ts')
+      versions(terminal)
+    })
+  const definer: Definer = {
+    command(parent, usage, about, example, options, body) {
+      const command = parent.command(usage).description(about)
+      command.helpOption('-h, --help', 'Shows this.').exitOverride()
+      for (const option of options) command.addOption(option)
+      for (const option of commonOptions()) command.addOption(option)
+      command.addHelpText('after', examples(example))
+      command.showHelpAfterError(`See how it is used: zagflow help ${pathOf(command)}`)
+      return command.action(async (...all: readonly unknown[]) => {
+        const given = command.args
+        const flags = command.opts<CommonFlags & { json?: boolean; color?: boolean }>()
+        terminal.json = flags.json === true
+        if (flags.color === false) terminal.withoutColour()
+        void all
+        const { runBody } = await import('./run-body.ts')
+        exitCode = await runBody(terminal, flags, await body(), given)
+      })
+    },
+    group(name, about, example) {
+      const group = program.command(name).description(about).exitOverride()
+      group.helpOption('-h, --help', 'Shows this.').helpCommand(false)
+      group.usage('<command> [options]').addHelpText('after', examples(example))
+      return group.showHelpAfterError(`See how it is used: zagflow help ${name}`)
+    },
+  }
+  defineRunning(program, definer)
+  defineProcesses(program, definer)
+  defineJobs(definer)
+  defineFlows(definer)
+  defineDatabase(program, definer)
+  return {
+    program,
+    async parse(argv) {
+      try {
+        await program.parseAsync(argv)
+        return exitCode
+      } catch (error) {
+        if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage
+        const { sayError } = await import('./run-body.ts')
+        return sayError(terminal, error)
+      }
+    },
+  }
+}
+
+const PROGRAM_EXAMPLES = `zagflow run checkout.yaml --set sku=A1 --set quantity=2
+zagflow dev --tasks ./tasks.ts
+zagflow post checkout.yaml --set sku=A1 --wait`
+
+function examples(text: string): string {
+  const lines = text.split('\n').map((line) => `  ${line}`)
+  return `\n${lines.length === 1 ? 'Example:' : 'Examples:'}\n${lines.join('\n')}`
+}
+
+function pathOf(command: Command): string {
+  const parent = command.parent
+  return parent === null || parent.parent === null
+    ? command.name()
+    : `${pathOf(parent)} ${command.name()}`
+}
+
+/** What every command takes. */
+function commonOptions(): readonly Option[] {
+  return [
+    new Option('--json', 'Data as JSON on stdout; talk goes to stderr.'),
+    new Option('--persistence <url>', 'The database: sqlite:FILE or postgres://….'),
+    new Option('--board <url>', 'The board: sql: or sql:NAME.'),
+    new Option('--namespace <name>', 'Prefix of the tables.'),
+    new Option('--config <file>', 'Settings. Default: zagflow.config.{ts,js,json,yaml}.'),
+    new Option('--log <level>', `How much is logged: ${LOG_LEVELS.join(', ')}.`),
+    new Option('--no-color', 'No colours.'),
+  ].map((option) => option.helpGroup('Options of every command:'))
+}
+
+/** `--name value`, given any number of times. */
+export function repeated(flags: string, about: string): Option {
+  return new Option(flags, about)
+    .default([], 'none')
+    .argParser((value: string, before: readonly string[]) => [...before, value])
+}

@@ -1,0 +1,47 @@
+/** Names of settings: what help needs, without anything that is costly to load. */
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+export const DEFAULT_PERSISTENCE = 'sqlite:.zagflow/zagflow.db'
+
+/** All settings, with defaults filled in. */
+export interface Settings {
+  /** URL of the database. */
+  readonly persistence: string
+  /** URL of the board. */
+  readonly board: string
+  /** URL of the broker. */
+  readonly broker?: string | undefined
+  /** Prefix of all tables. */
+  readonly namespace?: string | undefined
+  readonly log: LogLevel
+  /** Modules of tasks: paths relative to the current folder, or absolute. */
+  readonly tasks: readonly string[]
+  readonly engine: 'serial' | 'parallel'
+  /** Tasks that run at once in the parallel engine. */
+  readonly concurrency?: number | undefined
+  /** Of the conductor. */
+  readonly name?: string | undefined
+  readonly maxFlows?: number | undefined
+  readonly leaseMs: number
+  readonly graceMs: number
+}
+
+export type SettingKey = Exclude<keyof Settings, 'leaseMs' | 'graceMs'> | 'lease' | 'grace'
+
+/** Variables of the environment, and the setting that each is. */
+export const ENVIRONMENT: ReadonlyMap<string, SettingKey> = new Map([
+  ['ZAGFLOW_PERSISTENCE', 'persistence'],
+  ['ZAGFLOW_BOARD', 'board'],
+  ['ZAGFLOW_BROKER', 'broker'],
+  ['ZAGFLOW_NAMESPACE', 'namespace'],
+  ['ZAGFLOW_LOG', 'log'],
+  ['ZAGFLOW_TASKS', 'tasks'],
+  ['ZAGFLOW_ENGINE', 'engine'],
+  ['ZAGFLOW_CONCURRENCY', 'concurrency'],
+  ['ZAGFLOW_NAME', 'name'],
+  ['ZAGFLOW_MAX_FLOWS', 'maxFlows'],
+  ['ZAGFLOW_LEASE', 'lease'],
+  ['ZAGFLOW_GRACE', 'grace'],
+])
