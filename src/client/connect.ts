@@ -120,7 +120,7 @@ function embed(
     logger,
     clock: parts.resolved.clock,
     onJob: (event) => {
-      onDone(event.job)
+      if (event.kind !== 'claimed') onDone(event.job)
       onJob?.(event)
     },
   })

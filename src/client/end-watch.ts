@@ -24,6 +24,11 @@ export interface EndWatchOptions {
   readonly store: Pick<Store, 'findJobs' | 'onHint'>
   readonly logger: Logger
   readonly pollMs: number
+  /**
+   * Whether every commit of a job that is waited for is a reason to ask. Not where a conductor of this process tells of its
+   * ends: most commits end nothing, and each question costs.
+   */
+  readonly listensToHistory: boolean
 }
 
 const PAGE = 500
@@ -100,6 +105,7 @@ export class EndWatch {
   }
 
   #listen(): void {
+    if (!this.#options.listensToHistory) return
     this.#unlisten ??= this.#options.store.onHint((hint) => {
       if (hint.kind === 'history') this.ask(hint.jobId, AFTER_HINT_MS)
     })

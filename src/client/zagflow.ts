@@ -108,7 +108,12 @@ export class Zagflow {
     this.store = store
     this.board = board
     this.#parts = parts
-    const ends = new EndWatch({ store, logger, pollMs })
+    const ends = new EndWatch({
+      store,
+      logger,
+      pollMs,
+      listensToHistory: parts.conductor === undefined,
+    })
     this.#host = { store, logger, pollMs, ends, closed: this.#closing.signal }
     this.#signatures = new KnownSignatures({ store, board: board.name, here: parts.tasks })
     this.#registered = new RegisteredFlows(store)
