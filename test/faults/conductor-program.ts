@@ -1,0 +1,93 @@
+/**
+ * A conductor in a process of its own, with the tasks of `workload.ts`. Argument: {@link ProgramOptions} as JSON. It prints
+ * `ready` when it claims, and `done` when a stop has handed everything over. SIGTERM stops it in order, a second one at once.
+ */
+import { fileURLToPath } from 'node:url'
+import { Conductor } from '../../src/conductor/conductor.ts'
+import { ParallelEngine } from '../../engines/parallel.ts'
+import { SqlBoard } from '../../jobboard/sql.ts'
+import { openStore } from '../../persistence/open.ts'
+import type { Claim } from '../../persistence/store.ts'
+import { registryOf } from '../conductor/fixtures.ts'
+import { writeLine } from './ledger.ts'
+import { ledgerTasks } from './workload.ts'
+
+export const PROGRAM = fileURLToPath(new URL('./conductor-program.js', import.meta.url))
+
+export interface ProgramOptions {
+  readonly url: string
+  readonly ledger: string
+  readonly leaseMs: number
+  readonly graceMs?: number
+  /** How long `nap` takes. */
+  readonly napMs?: number
+  readonly maxFlows?: number
+  readonly parkAfterMs?: number
+  /** Logs of warnings and errors, to stderr. */
+  readonly logs?: boolean
+}
+
+async function main(options: ProgramOptions): Promise<void> {
+  const { url, ledger, leaseMs, graceMs, napMs, maxFlows, parkAfterMs } = options
+  const store = openStore(url, url.startsWith('sqlite:') ? { synchronous: 'NORMAL' } : {})
+  await store.start()
+  const registry = registryOf(ledgerTasks(ledger, napMs === undefined ? {} : { napMs }))
+  const { pid } = process
+  const conductor = new Conductor({
+    store,
+    board: new SqlBoard<Claim>({ store }),
+    engine: new ParallelEngine({ tasks: registry }),
+    registry,
+    leaseMs,
+    graceMs,
+    maxFlows,
+    parkAfterMs,
+    pollMs: 50,
+    // Deaths here come from outside: no job is to blame for any number of them.
+    maxDeaths: 1000,
+    probationMs: 300,
+    onJob(event) {
+      const { job } = event
+      if (event.kind === 'claimed') {
+        writeLine(ledger, { what: 'claimed', pid, job, epoch: event.epoch })
+      } else writeLine(ledger, { what: event.kind, pid, job })
+    },
+    onEvent({ job, kind, name, from, state }) {
+      if (kind !== 'flow') writeLine(ledger, { what: 'told', pid, job, name, from, state })
+    },
+    ...(options.logs === true ? { logger: stderrLogger } : {}),
+  })
+  let stopping: Promise<void> | null = null
+  process.on('SIGTERM', () => {
+    const stopped = conductor.stop()
+    stopping ??= stopped
+      .then(() => store.stop())
+      .then(() => console.log('done'))
+      .then(() => {
+        // An engine may be left with a task that does not listen: it must not keep the process.
+        process.exit(0)
+      })
+  })
+  await conductor.start()
+  console.log('ready')
+}
+
+const log = (level: string) => (fields: object, message: string) =>
+  console.error(
+    level,
+    message,
+    JSON.stringify(fields, (_, value: unknown) => said(value)),
+  )
+const said = (value: unknown): unknown => (value instanceof Error ? value.message : value)
+const stderrLogger = {
+  debug: () => {},
+  info: () => {},
+  warn: log('warn'),
+  error: log('error'),
+  child: () => stderrLogger,
+}
+
+const given = process.argv[2]
+if (given !== undefined && process.argv[1] === PROGRAM) {
+  await main(JSON.parse(given) as ProgramOptions)
+}

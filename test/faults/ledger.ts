@@ -1,0 +1,60 @@
+/**
+ * What happened outside of Zagflow, in one file that survives every process: each line is one append, so the order of lines is
+ * the order of what they tell, over all processes of the machine.
+ */
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { CleanUp } from '../support/clean-up.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
+
+/** `begin`, `end`: a body of a task. `aborted`: one that was asked to stop. */
+export type LedgerLine =
+  | {
+      readonly what: 'begin' | 'end' | 'aborted'
+      readonly pid: number
+      readonly job: string
+      readonly direction: 'execute' | 'revert'
+      readonly atom: string
+      readonly key: string
+    }
+  /** A conductor was told that this transition is committed. */
+  | {
+      readonly what: 'told'
+      readonly pid: number
+      readonly job: string
+      readonly name: string
+      readonly from: string
+      readonly state: string
+    }
+  | {
+      readonly what: 'claimed'
+      readonly pid: number
+      readonly job: string
+      readonly epoch: number
+    }
+  /** The conductor has no more to do with the job, and has noticed it. */
+  | {
+      readonly what: 'lost' | 'released' | 'parked' | 'completed' | 'trashed'
+      readonly pid: number
+      readonly job: string
+    }
+  /** It is sent SIGKILL now. */
+  | { readonly what: 'killed'; readonly pid: number }
+
+export function writeLine(ledger: string, line: LedgerLine): void {
+  appendFileSync(ledger, `${JSON.stringify(line)}\n`)
+}
+
+export function readLedger(ledger: string): readonly LedgerLine[] {
+  return readFileSync(ledger, 'utf8')
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as LedgerLine)
+}
+
+/** An empty ledger of one test. */
+export async function newLedger(t: CleanUp): Promise<string> {
+  const file = join(await temporaryFolder(t), 'ledger')
+  writeFileSync(file, '')
+  return file
+}
