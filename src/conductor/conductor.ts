@@ -12,6 +12,7 @@
  */
 import { Committer } from '../../engines/committer.ts'
 import { ClosedError } from '../base/errors.ts'
+import type { Json } from '../base/json.ts'
 import { Claims } from './claims.ts'
 import { Deferrals } from './deferrals.ts'
 import { Flows } from './flows.ts'
@@ -251,6 +252,8 @@ export class Conductor {
       board: board.name,
       topics,
       tasks: registry?.tasks.map((task) => task.name) ?? [],
+      // So that documents can be posted where these tasks are not loaded.
+      signatures: registry?.signatures() as Json | undefined, // plain data, as documents store it
       load: { flows: this.#flows.size, maxFlows: this.#resolved.maxFlows },
       leaseMs,
     }
