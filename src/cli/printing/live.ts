@@ -75,13 +75,13 @@ function detail(row: Row, { now, paint }: LiveOptions): string {
   const { word, paint: colour } = lookOf(row.state)
   const parts: string[] = []
   const isRunning = row.state === 'RUNNING' || row.state === 'REVERTING'
+  if (row.startedAt !== undefined && row.state !== 'IGNORE') {
+    const end = isRunning || row.state === 'RETRYING' ? now : (row.endedAt ?? now)
+    parts.push(paint.dim(elapsed(end - row.startedAt).padStart(6)))
+  }
   if (row.progress !== undefined && isRunning) parts.push(bar(row.progress, paint))
   const isPlain = row.state === 'SUCCESS' || row.state === 'RUNNING' || row.state === 'PENDING'
   if (!isPlain) parts.push(colour(paint, word))
-  if (row.startedAt !== undefined && row.state !== 'IGNORE') {
-    const end = isRunning || row.state === 'RETRYING' ? now : (row.endedAt ?? now)
-    parts.push(paint.dim(elapsed(end - row.startedAt)))
-  }
   if (row.attempt > 1 && (isRunning || row.state === 'RETRYING')) {
     const of = row.attempts === undefined ? '' : ` of ${row.attempts}`
     parts.push(paint.yellow(`attempt ${row.attempt}${of}`))
