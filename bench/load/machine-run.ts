@@ -1,0 +1,39 @@
+import { compile, type Plan } from '../../src/flow/compile.ts'
+import type { Runnable } from '../../src/flow/runnable.ts'
+import { prepare } from '../../src/client/prepare.ts'
+import { advance } from '../../src/machine/advance.ts'
+import type { CallRef, MachineEvent } from '../../src/machine/events.ts'
+import { createRun, takeChanges } from '../../src/machine/run.ts'
+import { TaskRegistry } from '../../src/worker/registry.ts'
+
+export function planOf(flow: Runnable): Plan {
+  const { document, documentHash } = prepare(flow.document, TaskRegistry.of(flow).signatures())
+  return compile(document, documentHash)
+}
+
+/** Drives a plan through the machine alone: every call succeeds at once, every change is taken. Throws if it does not succeed. */
+export function runMachine(plan: Plan): void {
+  const run = createRun(plan)
+  const calls: CallRef[] = []
+  feed({ kind: 'begin' })
+  for (let at = 0; at < calls.length; at++) {
+    feed({ kind: 'succeeded', call: calls[at] as CallRef }) // `at` is within
+  }
+  if (run.state !== 'SUCCESS') throw new Error(`expected SUCCESS, got ${run.state}`)
+
+  function feed(event: MachineEvent): void {
+    const events = [event]
+    for (let at = 0; at < events.length; at++) {
+      const step = advance(run, events[at] as MachineEvent, 1) // `at` is within
+      for (const command of step.commands) {
+        if (command.kind === 'call') {
+          const { atom, direction, call } = command
+          calls.push({ atom: atom.path, direction, call })
+        } else if (command.kind === 'evaluate') {
+          events.push({ kind: 'evaluated', id: command.id, value: { output: true } })
+        }
+      }
+    }
+    takeChanges(run)
+  }
+}
