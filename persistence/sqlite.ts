@@ -33,6 +33,8 @@ import { takesMail, wakes } from './rules.ts'
 import type { Cell, Executor, Row, Sql } from './sql.ts'
 import { join, name, nothing, sql } from './sql.ts'
 import type { JobRecord, Mail } from './store.ts'
+import type { AsyncConnection, SyncConnection } from './statement-cache.ts'
+import { cacheAsyncStatements, cacheSyncStatements } from './statement-cache.ts'
 import type { TableNames } from './tables.ts'
 import { tableNames } from './tables.ts'
 import {
@@ -66,7 +68,7 @@ export function sqlite(options: SqliteOptions): Dialect {
     begin: 'begin immediate',
     placeholder: () => '?',
   })
-  const now = (): Sql => name(String(Math.floor(clock.now())))
+  const now = (): Sql => sql`${Math.floor(clock.now())}`
 
   return {
     kind: 'sqlite',
@@ -112,11 +114,8 @@ async function open(options: SqliteOptions): Promise<Knex> {
   })
 }
 
-/** What is used of both drivers' connections. */
-interface Connection {
-  all?: (statement: string, done: (error: Error | null, rows: readonly Row[]) => void) => void
-  pragma?: (statement: string) => unknown
-}
+/** What is used of the drivers' connections: `pragma` is of `better-sqlite3`. */
+type Connection = AsyncConnection | (SyncConnection & { pragma(statement: string): unknown })
 
 async function prepare(
   connection: Connection,
@@ -129,6 +128,8 @@ async function prepare(
   await pragma(connection, 'journal_mode = WAL')
   await pragma(connection, `synchronous = ${synchronous}`)
   await pragma(connection, 'cache_size = -16000')
+  if ('pragma' in connection) cacheSyncStatements(connection)
+  else cacheAsyncStatements(connection)
   const journal = await pragma(connection, 'journal_mode')
   const level = await pragma(connection, 'synchronous')
   if (level !== (synchronous === 'FULL' ? 2 : 1)) {
@@ -142,8 +143,8 @@ async function prepare(
 /** Sets or asks a pragma; the first cell of its answer. */
 async function pragma(connection: Connection, statement: string): Promise<unknown> {
   const rows = await new Promise<unknown>((resolve, reject) => {
-    if (connection.pragma !== undefined) return resolve(connection.pragma(statement))
-    connection.all?.(`pragma ${statement}`, (error, answer) => {
+    if ('pragma' in connection) return resolve(connection.pragma(statement))
+    connection.all(`pragma ${statement}`, (error: Error | null, answer: unknown) => {
       if (error === null) resolve(answer)
       else reject(error)
     })

@@ -37,28 +37,30 @@ async function openBench(t: TestContext) {
 
 type Answer = (error: Error | null, rows: unknown) => void
 
-/** The next statement of `sqlite3` that begins with `beginning` fails with `code`, having been carried out or not. */
+/** The next statement over `sqlite3` that begins with `beginning` fails with `code`, having been carried out or not. */
 function failOnce(
   t: TestContext,
   beginning: string,
   code: string,
   fails: 'before it is done' | 'after it was done',
-): void {
-  const { prototype } = sqlite3.Database
+): { readonly hasFailed: boolean } {
+  const fault = { hasFailed: false }
+  const { prototype } = sqlite3.Statement
   const original: unknown = Reflect.get(prototype, 'all')
   const restore = () => Reflect.set(prototype, 'all', original)
   if (typeof original !== 'function') throw new Error('expected a method')
   t.after(restore)
-  Reflect.set(prototype, 'all', function (this: unknown, ...args: unknown[]): unknown {
+  Reflect.set(prototype, 'all', function (this: { sql: string }, ...args: unknown[]): unknown {
     const answer = args.at(-1) as Answer
-    if (!String(args[0]).startsWith(beginning))
-      return Reflect.apply(original, this, args) as unknown
+    if (!this.sql.startsWith(beginning)) return Reflect.apply(original, this, args) as unknown
     restore()
+    fault.hasFailed = true
     const error = Object.assign(new Error(`${code}: injected`), { code })
     if (fails === 'before it is done') return answer(error, undefined)
     const wrapped: Answer = (own) => answer(own ?? error, undefined)
     return Reflect.apply(original, this, [...args.slice(0, -1), wrapped]) as unknown
   })
+  return fault
 }
 
 describe('a store in SQLite', () => {
@@ -71,7 +73,7 @@ describe('a store in SQLite', () => {
       const { store } = await openBench(t)
       await post(store)
       const claimed = await claim(store)
-      failOnce(t, 'commit', code, fails)
+      const fault = failOnce(t, 'commit', code, fails)
       const change = changeOf(claimed, {
         historySeq: 1,
         atoms: [atomOf('f/a')],
@@ -80,6 +82,7 @@ describe('a store in SQLite', () => {
         history: [historyOf(1)],
       })
       assert.deepEqual(await store.commit([change]), [{ kind: 'committed' }])
+      assert.equal(fault.hasFailed, true)
       const [flow] = await store.load([claimed.jobId])
       assert.equal(flow?.job.revision, 1)
       assert.equal(flow.atoms.length, 1)
