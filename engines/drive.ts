@@ -10,94 +10,32 @@
  * D4  A flow that was fenced, or dropped by its owner, does nothing any more: no commit, no call, no event.
  * D5  A commit that ends or parks the flow carries the mail count that was read; if more came it is read first.
  */
-import type { Clock } from '../src/base/clock.ts'
 import { toFailure } from '../src/base/failure.ts'
 import type { Failure } from '../src/base/failure.ts'
 import type { Json, JsonObject } from '../src/base/json.ts'
-import type { Logger } from '../src/base/logger.ts'
-import type { Plan } from '../src/flow/compile.ts'
 import { advance, type Step } from '../src/machine/advance.ts'
-import type {
-  CallRef,
-  Command,
-  MachineEvent,
-  StrategyAnswer,
-  Transition,
-} from '../src/machine/events.ts'
-import type { CallRecord, HistoryRecord, ResultRecord } from '../src/machine/records.ts'
+import type { CallRef, Command, MachineEvent, Transition } from '../src/machine/events.ts'
+import type { CallRecord } from '../src/machine/records.ts'
 import { restoreRun } from '../src/machine/resume.ts'
-import { takeChanges, type AtomRun, type Run } from '../src/machine/run.ts'
+import { takeChanges, touchAtom, touchScope, type AtomRun, type Run } from '../src/machine/run.ts'
 import { isFinal, type FlowState } from '../src/machine/states.ts'
 import type {
   AtomFailure,
-  Claim,
   CommitOutcome,
   FlowCommit,
   JobChange,
   LoadedFlow,
-  ParkReason,
-  Store,
   StoredMail,
 } from '../persistence/store.ts'
-import type { Committer, Committing } from './committer.ts'
-import type { CallAnswer, CallListener, CallRequest, Engine } from './engine.ts'
+import { isAwaited, requestOf, type CallCommand, type RequestSource } from './call-requests.ts'
+import { Changes, type Prepared } from './changes.ts'
+import type { Committing } from './committer.ts'
+import type { DriveEnd, DriveOptions, FlowEvent } from './drive-types.ts'
+import type { CallAnswer, CallListener, CallRequest } from './engine.ts'
+import { eventOf, strategyAnswer } from './mail-events.ts'
 import { Values, ValuesMissing } from './values.ts'
 
-/** A transition as listeners see it, in the order of the machine. */
-export interface FlowEvent {
-  readonly seq: number
-  readonly kind: 'flow' | 'task' | 'retry'
-  /** Path of the atom; of a flow, its name. */
-  readonly name: string
-  readonly from: string
-  readonly state: string
-  readonly attempt?: number | undefined
-  readonly result?: Json | undefined
-  readonly failure?: Failure | undefined
-  /** Epoch ms. */
-  readonly at: number
-}
-
-/** How driving a flow came to an end. */
-export type DriveEnd =
-  /** The final state is committed; the job is COMPLETE (FAILURE: TRASHED). */
-  | {
-      readonly kind: 'ended'
-      readonly state: 'SUCCESS' | 'REVERTED' | 'FAILURE'
-      readonly output: Json
-      readonly failures: readonly AtomFailure[]
-      readonly reason: string | null
-    }
-  | { readonly kind: 'parked'; readonly parkedFor: ParkReason; readonly dueAt: number | null }
-  /** Handed over: UNCLAIMED again. */
-  | { readonly kind: 'released' }
-  | { readonly kind: 'fenced' }
-  | { readonly kind: 'trashed'; readonly reason: string }
-  /** Dropped by its owner, without a word to the store. */
-  | { readonly kind: 'dropped' }
-
-export interface DriveOptions {
-  readonly plan: Plan
-  readonly loaded: LoadedFlow
-  readonly claim: Claim
-  readonly store: Pick<Store, 'results' | 'mailOf'>
-  readonly committer: Committer
-  readonly engine: Engine
-  /** The database's clock, as near as this process knows it. */
-  readonly clock: Clock
-  readonly logger: Logger
-  /** Told of every transition once it is committed. */
-  readonly onEvent?: ((event: FlowEvent) => void) | undefined
-  readonly onProgress?:
-    ((atom: string, progress: number, details: Json | undefined) => void) | undefined
-  /** Called once, when driving has ended. */
-  readonly onEnd: (end: DriveEnd) => void
-  /** A flow that only waits, for longer than this, is parked. Infinity: never. */
-  readonly parkAfterMs: number
-}
-
-type PreparedCall = { readonly kind: 'dispatch'; readonly request: CallRequest }
-type Prepared = Exclude<Command, { kind: 'evaluate' } | { kind: 'call' }> | PreparedCall
+export type { DriveEnd, DriveOptions, FlowEvent } from './drive-types.ts'
 
 /** Why a failed flow's job is in the trash. */
 const REVERT_FAILED =
@@ -112,17 +50,12 @@ export class FlowDriver implements Committing, CallListener {
   readonly #listener = this
   readonly #events: MachineEvent[] = []
   readonly #timers = new Map<string, () => void>()
-  #prepared: Prepared[] = []
-  #told: FlowEvent[] = []
-  #history: HistoryRecord[] = []
-  #calls: CallRecord[] = []
-  #results: ResultRecord[] = []
-  #mailTaken: string[] = []
+  readonly #source: RequestSource
+  #changes = new Changes()
   readonly #mailKeys = new Set<string>()
   #mailRead: number
   #revision: number
   #seq: number
-  #flowChanged = false
   #finished: FlowState | null = null
   #job: JobChange | null = null
   #checkpointing = false
@@ -131,7 +64,8 @@ export class FlowDriver implements Committing, CallListener {
   #output: Json = null
   #failures: readonly AtomFailure[] = []
   #failuresByAtom: { readonly [atom: string]: Failure } | null = null
-  #inflight: { commit: FlowCommit; prepared: Prepared[]; told: FlowEvent[] } | null = null
+  /** What is being committed. */
+  #inflight: Changes | null = null
   #loading = false
   #pumping = false
   #releasing = false
@@ -157,6 +91,13 @@ export class FlowDriver implements Committing, CallListener {
       job: jobVariable(loaded),
       load: (refs) => options.store.results(this.flowId, refs),
     })
+    this.#source = {
+      jobId: this.jobId,
+      flowId: this.flowId,
+      run: this.#run,
+      values: this.#values,
+      failures: () => (this.#failuresByAtom ??= Object.fromEntries(this.#run.failures)),
+    }
   }
 
   /** The flow's state now, committed or not. */
@@ -200,7 +141,7 @@ export class FlowDriver implements Committing, CallListener {
         this.#resumed = true
         continue
       }
-      this.#mailTaken.push(piece.key)
+      this.#changes.mailTaken.push(piece.key)
       const event = eventOf(piece)
       if (event !== null) this.#events.push(event)
     }
@@ -269,7 +210,7 @@ export class FlowDriver implements Committing, CallListener {
     if (!isAwaited(this.#run, atom, call)) return
     // Written out, for each call comes by here: spreading costs more than all the rest.
     const { atom: path, direction } = call
-    this.#calls.push({
+    this.#changes.calls.push({
       atom: path,
       direction,
       call: call.call,
@@ -281,7 +222,7 @@ export class FlowDriver implements Committing, CallListener {
     })
     if (outcome === 'success' && answer.kind === 'succeeded' && request.direction !== 'decide') {
       if (answer.result !== null) {
-        this.#results.push({ atom: path, direction, call: call.call, value: answer.result })
+        this.#changes.results.push({ atom: path, direction, call: call.call, value: answer.result })
       }
       if (request.direction === 'execute') this.#values.keep(request.atom, answer.result)
     }
@@ -341,11 +282,11 @@ export class FlowDriver implements Committing, CallListener {
     const at = this.#options.clock.now()
     for (const transition of step.transitions) {
       const seq = ++this.#seq
-      if (transition.kind === 'flow') this.#flowChanged = true
+      if (transition.kind === 'flow') this.#changes.flow = true
       else if (transition.kind === 'retry' && transition.value !== undefined) {
         this.#values.keep(transition.name, transition.value)
       }
-      this.#history.push({
+      this.#changes.history.push({
         seq,
         at,
         kind: transition.kind,
@@ -356,7 +297,8 @@ export class FlowDriver implements Committing, CallListener {
         call: transition.call,
         failure: transition.failure,
       })
-      if (this.#options.onEvent !== undefined) this.#told.push(this.#eventOf(transition, seq, at))
+      if (this.#options.onEvent !== undefined)
+        this.#changes.told.push(this.#eventOf(transition, seq, at))
     }
   }
 
@@ -410,100 +352,39 @@ export class FlowDriver implements Committing, CallListener {
         return
       case 'abort':
       case 'wait':
-        this.#prepared.push(command)
+        this.#changes.prepared.push(command)
         return
     }
   }
 
-  #prepareCall(command: Extract<Command, { kind: 'call' }>): void {
-    const { atom, direction, call, again } = command
-    const ref: CallRef = { atom: atom.path, direction, call }
+  #prepareCall(command: CallCommand): void {
+    const { atom, direction, again } = command
     const isGone = again && direction === 'execute' && atom.scope.reverting
     if (isGone && this.#options.engine.name !== 'worker-based') {
       // Its process died, and it is to be reverted: running it again would serve nothing.
-      const failure = {
-        code: 'Cancelled',
-        message: 'its process ended while it ran',
-        retryable: false,
-      }
-      this.#events.push({ kind: 'failed', call: ref, failure, outcome: 'unknown' })
+      const message = 'its process ended while it ran'
+      this.#failCall(command, { code: 'Cancelled', message, retryable: false }, 'unknown')
       return
     }
     try {
-      const request = this.#requestOf(atom, direction, call, again)
-      this.#prepared.push({ kind: 'dispatch', request })
+      this.#changes.prepared.push({ kind: 'dispatch', request: requestOf(this.#source, command) })
     } catch (error) {
       if (error instanceof ValuesMissing) throw error
-      if (direction === 'revert') {
-        this.#events.push({
-          kind: 'failed',
-          call: ref,
-          failure: toFailure(error),
-          outcome: 'failure',
-        })
-        return
-      }
-      const failure = { ...toFailure(error), code: 'InvalidArguments', retryable: false }
-      this.#events.push({ kind: 'failed', call: ref, failure, outcome: 'failure' })
+      const failure = toFailure(error)
+      const isRevert = direction === 'revert'
+      const why = isRevert ? failure : { ...failure, code: 'InvalidArguments', retryable: false }
+      this.#failCall(command, why, 'failure')
     }
   }
 
-  #requestOf(
-    atom: AtomRun,
-    direction: CallRequest['direction'],
-    call: number,
-    again: boolean,
-  ): CallRequest {
-    const common = {
-      jobId: this.jobId,
-      flowId: this.flowId,
-      flow: this.#run.plan.root.id,
-      atom: atom.path,
-      direction,
-      call,
-      attempt: atom.attempt,
-      again,
-    }
-    if (atom.plan.kind === 'retry') {
-      const retry = atom.plan.retry
-      if (retry.kind !== 'strategy') throw new Error(`${atom.path} has no strategy to call`)
-      return {
-        ...common,
-        task: retry.strategy,
-        topic: retry.topic ?? 'default',
-        args: this.#values.strategyArguments(atom.plan),
-        rounds: atom.rounds ?? [],
-        priority: 0,
-      }
-    }
-    const { task } = atom.plan
-    // Written out: spreading `common` here took most of the time of a call.
-    const request: CallRequest = {
-      jobId: common.jobId,
-      flowId: common.flowId,
-      flow: common.flow,
-      atom: common.atom,
-      direction,
-      call,
-      attempt: common.attempt,
-      again,
-      task: task.task,
-      topic: task.topic ?? 'default',
-      args: this.#values.arguments(atom.plan),
-      timeoutMs: task.timeoutMs,
-      repeat: task.repeat,
-      priority: atom.plan.priority,
-    }
-    if (direction === 'execute') return request
-    const outcome = atom.outcome ?? 'unknown'
-    return {
-      ...request,
-      outcome,
-      ...(outcome === 'success'
-        ? { result: this.#values.resultOf(atom) }
-        : { failure: atom.failure ?? UNKNOWN_OUTCOME }),
-      failures: (this.#failuresByAtom ??= Object.fromEntries(this.#run.failures)),
-    }
+  /** A call that is not made: its failure is its answer. */
+  #failCall(command: CallCommand, failure: Failure, outcome: 'failure' | 'unknown'): void {
+    const { atom, direction, call } = command
+    const ref: CallRef = { atom: atom.path, direction, call }
+    const at = this.#options.clock.now()
+    const times = { attempt: atom.attempt, startedAt: at, endedAt: at }
+    this.#changes.calls.push({ ...ref, ...times, outcome, failure })
+    this.#events.push({ kind: 'failed', call: ref, failure, outcome })
   }
 
   #load(missing: ValuesMissing, commands: readonly Command[], at: number): void {
@@ -513,7 +394,7 @@ export class FlowDriver implements Committing, CallListener {
       .then(() => {
         if (this.#ended) return
         this.#loading = false
-        if (this.#prepare(commands, at)) this.#pump()
+        this.#goOn(commands, at)
       })
       .catch((error: unknown) => {
         if (this.#ended) return
@@ -529,16 +410,24 @@ export class FlowDriver implements Committing, CallListener {
       })
   }
 
+  /** The values are there: what is left of the commands, then what came in meanwhile. */
+  #goOn(commands: readonly Command[], at: number): void {
+    try {
+      if (!this.#prepare(commands, at)) return
+    } catch (error) {
+      this.#trash(error)
+      return
+    }
+    this.#pump()
+  }
+
   // Committing
 
   #isDirty(): boolean {
     return (
       this.#run.dirtyAtoms.length > 0 ||
       this.#run.dirtyScopes.length > 0 ||
-      this.#history.length > 0 ||
-      this.#calls.length > 0 ||
-      this.#mailTaken.length > 0 ||
-      this.#prepared.length > 0 ||
+      !this.#changes.isEmpty ||
       this.#finished !== null ||
       this.#checkpointing ||
       (this.#releasing && this.#run.inflight === 0) ||
@@ -549,6 +438,7 @@ export class FlowDriver implements Committing, CallListener {
   take(): FlowCommit | null {
     if (this.#ended || this.#loading || this.#inflight !== null || !this.#isDirty()) return null
     const { loaded, claim } = this.#options
+    const changes = this.#changes
     const { atoms, scopes } = takeChanges(this.#run)
     const job = this.#jobChange()
     const commit: FlowCommit = {
@@ -558,23 +448,17 @@ export class FlowDriver implements Committing, CallListener {
       claimId: claim.claimId,
       revision: this.#revision,
       historySeq: this.#seq,
-      mailTaken: this.#mailTaken,
+      mailTaken: changes.mailTaken,
       ...(job === null ? {} : { job, mailRead: this.#mailRead }),
-      ...(this.#flowChanged ? { flow: this.#flowChange(loaded.detail.startedAt === null) } : {}),
+      ...(changes.flow ? { flow: this.#flowChange(loaded.detail.startedAt === null) } : {}),
       atoms,
       scopes,
-      calls: this.#calls,
-      results: this.#results,
-      history: this.#history,
+      calls: changes.calls,
+      results: changes.results,
+      history: changes.history,
     }
-    this.#inflight = { commit, prepared: this.#prepared, told: this.#told }
-    this.#prepared = []
-    this.#told = []
-    this.#history = []
-    this.#calls = []
-    this.#results = []
-    this.#mailTaken = []
-    this.#flowChanged = false
+    this.#inflight = changes
+    this.#changes = new Changes()
     this.#checkpointing = false
     return commit
   }
@@ -632,7 +516,7 @@ export class FlowDriver implements Committing, CallListener {
   /** A flow that only waits, long, gives its claim and its memory back. */
   #park(): JobChange | null {
     if (this.#options.parkAfterMs === Infinity || this.#run.waiting === 0) return null
-    if (this.#prepared.some((command) => command.kind === 'dispatch')) return null
+    if (this.#changes.prepared.some((command) => command.kind === 'dispatch')) return null
     let dueAt = Infinity
     for (const atom of this.#run.atoms.values())
       if (atom.dueAt !== null) dueAt = Math.min(dueAt, atom.dueAt)
@@ -644,13 +528,13 @@ export class FlowDriver implements Committing, CallListener {
   }
 
   settled(commit: FlowCommit, outcome: CommitOutcome): void {
-    const inflight = this.#inflight
+    const changes = this.#inflight
     this.#inflight = null
-    if (this.#ended || inflight === null) return
+    if (this.#ended || changes === null) return
     switch (outcome.kind) {
       case 'committed':
         this.#revision++
-        this.#committed(commit, inflight.prepared, inflight.told)
+        this.#committed(commit, changes)
         return
       case 'fenced':
         this.#options.engine.forget(this.flowId, { abort: true })
@@ -661,19 +545,19 @@ export class FlowDriver implements Committing, CallListener {
         this.#end({ kind: 'trashed', reason: outcome.reason })
         return
       case 'mail':
-        this.#takeBack(commit, inflight.prepared, inflight.told)
+        this.#takeBack(commit, changes)
         return
     }
   }
 
-  #committed(commit: FlowCommit, prepared: readonly Prepared[], told: readonly FlowEvent[]): void {
+  #committed(commit: FlowCommit, changes: Changes): void {
     const { onEvent } = this.#options
-    if (onEvent !== undefined) for (const event of told) onEvent(event)
+    if (onEvent !== undefined) for (const event of changes.told) onEvent(event)
     if (commit.job !== undefined) {
       this.#end(this.#endOf(commit.job))
       return
     }
-    for (const command of prepared) this.#perform(command)
+    for (const command of changes.prepared) this.#perform(command)
     if (this.#isDirty()) this.#options.committer.enqueue(this)
   }
 
@@ -703,39 +587,32 @@ export class FlowDriver implements Committing, CallListener {
   }
 
   /** D5: mail came; nothing was written. The same changes are committed again when it was read. */
-  #takeBack(commit: FlowCommit, prepared: readonly Prepared[], told: readonly FlowEvent[]): void {
-    this.#calls = [...commit.calls, ...this.#calls]
-    this.#results = [...commit.results, ...this.#results]
-    this.#history = [...commit.history, ...this.#history]
-    this.#prepared = [...prepared, ...this.#prepared]
-    this.#told = [...told, ...this.#told]
-    this.#mailTaken = [...(commit.mailTaken ?? []), ...this.#mailTaken]
-    if (commit.flow !== undefined) this.#flowChanged = true
-    for (const record of commit.atoms) {
-      const atom = this.#run.atoms.get(record.path)
-      if (atom !== undefined && !atom.dirty) {
-        atom.dirty = true
-        this.#run.dirtyAtoms.push(atom)
-      }
+  #takeBack(commit: FlowCommit, changes: Changes): void {
+    this.#changes = changes.followedBy(this.#changes)
+    for (const { path } of commit.atoms) {
+      const atom = this.#run.atoms.get(path)
+      if (atom !== undefined) touchAtom(this.#run, atom)
     }
-    for (const record of commit.scopes) {
-      const scope = this.#run.scopes.get(record.path)
-      if (scope !== undefined && !scope.dirty) {
-        scope.dirty = true
-        this.#run.dirtyScopes.push(scope)
-      }
+    for (const { path } of commit.scopes) {
+      const scope = this.#run.scopes.get(path)
+      if (scope !== undefined) touchScope(this.#run, scope)
     }
-    const { clock, logger, store } = this.#options
+    this.#readMail()
+  }
+
+  #readMail(): void {
+    const { clock, committer, logger, store } = this.#options
     store.mailOf(this.jobId).then(
       (mail) => {
         this.receive(mail)
-        if (!this.#ended) this.#options.committer.enqueue(this)
+        if (!this.#ended) committer.enqueue(this)
       },
       (error: unknown) => {
+        if (this.#ended) return
         logger.warn({ error, job: this.jobId }, 'mail could not be read; trying again')
         this.#timers.set(
           'mail',
-          clock.setTimer(() => this.#takeBack(EMPTY(commit), [], []), clock.now() + 1000),
+          clock.setTimer(() => this.#readMail(), clock.now() + 1000),
         )
       },
     )
@@ -784,7 +661,7 @@ export class FlowDriver implements Committing, CallListener {
     )
     this.#options.engine.forget(this.flowId, { abort: true })
     this.#run.inflight = 0
-    this.#prepared = []
+    this.#changes.prepared = []
     this.#job = { state: 'TRASHED', reason: failure.message }
     this.#options.committer.enqueue(this)
   }
@@ -801,24 +678,6 @@ export class FlowDriver implements Committing, CallListener {
 /** Failures of each direction that are stored with the flow. */
 const REPORTED = 100
 
-const UNKNOWN_OUTCOME: Failure = {
-  code: 'UnknownOutcome',
-  message: 'nothing is known of what its execution came to',
-}
-
-function EMPTY(commit: FlowCommit): FlowCommit {
-  return {
-    ...commit,
-    flow: undefined,
-    atoms: [],
-    scopes: [],
-    calls: [],
-    results: [],
-    history: [],
-    mailTaken: [],
-  }
-}
-
 function jobVariable(loaded: LoadedFlow): JsonObject {
   const { job, detail } = loaded
   return {
@@ -828,54 +687,5 @@ function jobVariable(loaded: LoadedFlow): JsonObject {
     priority: job.priority,
     labels: job.labels,
     scheduledFor: job.scheduledFor,
-  }
-}
-
-function eventOf(mail: StoredMail): MachineEvent | null {
-  const body = (mail.body ?? {}) as {
-    readonly reason?: unknown
-    readonly atom?: unknown
-    readonly how?: unknown
-  }
-  const reason = typeof body.reason === 'string' ? body.reason : mail.kind
-  switch (mail.kind) {
-    case 'cancel':
-      return { kind: 'cancel', reason }
-    case 'suspend':
-      return { kind: 'suspend', reason }
-    case 'resolve-revert':
-      if (typeof body.atom !== 'string') return null
-      return {
-        kind: 'resolve-revert',
-        atom: body.atom,
-        how: body.how === 'skip' ? 'skip' : 'again',
-      }
-    case 'resume':
-    case 'reply':
-    case 'signal':
-    case 'child':
-      return null
-  }
-}
-
-function strategyAnswer(result: Json): StrategyAnswer | undefined {
-  if (result === null || typeof result !== 'object' || Array.isArray(result)) return undefined
-  const { decision, delayMs, value } = result as JsonObject
-  if (decision !== 'RETRY' && decision !== 'REVERT' && decision !== 'REVERT_ALL') return undefined
-  return {
-    decision,
-    ...(typeof delayMs === 'number' ? { delayMs } : {}),
-    ...(value === undefined ? {} : { value }),
-  }
-}
-
-function isAwaited(run: Run, atom: AtomRun, call: CallRef): boolean {
-  switch (call.direction) {
-    case 'execute':
-      return atom.state === 'RUNNING' && call.call === atom.executeCalls + 1
-    case 'revert':
-      return atom.state === 'REVERTING' && call.call === atom.revertCalls + 1
-    case 'decide':
-      return run.deciding.has(atom.path) && call.call === atom.revertCalls + 1
   }
 }
