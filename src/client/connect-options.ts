@@ -123,6 +123,11 @@ export function resolveConnect(options: ConnectOptions): ResolvedConnect {
       `persistence: expected a URL or a store, got ${JSON.stringify(persistence)}`,
     )
   }
+  if (typeof persistence !== 'string' && options.namespace !== undefined) {
+    throw new UsageError('namespace: a store that is given has its own', {
+      hint: 'openStore(url, { namespace })',
+    })
+  }
   const pollMs = options.pollMs ?? 250
   if (!(pollMs > 0)) throw new UsageError(`pollMs: expected milliseconds above 0, got ${pollMs}`)
   return {

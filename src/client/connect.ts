@@ -71,12 +71,7 @@ async function storeOf(
   { persistence, namespace, logger }: ResolvedConnect,
   releases: (() => Promise<void>)[],
 ): Promise<Store> {
-  if (typeof persistence !== 'string') {
-    if (namespace === undefined) return persistence
-    throw new UsageError('namespace: a store that is given has its own', {
-      hint: 'openStore(url, { namespace })',
-    })
-  }
+  if (typeof persistence !== 'string') return persistence
   const store = openStore(persistence, { namespace, logger })
   releases.push(() => store.stop())
   await store.start()

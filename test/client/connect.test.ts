@@ -63,6 +63,8 @@ test('settings come from the environment, and options win over them', () => {
   const over = resolveConnect({ environment, persistence: 'memory:', board: 'sql:' })
   assert.equal(over.persistence, 'memory:')
   assert.deepEqual(over.board, { kind: 'sql', name: 'main' })
+  const store = new MemoryStore()
+  assert.equal(resolveConnect({ environment, persistence: store }).persistence, store)
   const bare = resolveConnect({ environment: {} })
   assert.equal(bare.persistence, 'sqlite:.zagflow/zagflow.db')
   assert.deepEqual(bare.board, parseBoardUrl('sql:'))

@@ -1,5 +1,4 @@
 /** Connections, flows and programmable tasks for the tests of the client. */
-import path from 'node:path'
 import type { TestContext } from 'node:test'
 import { connect } from '../../src/client/connect.ts'
 import type { ConnectOptions } from '../../src/client/connect-options.ts'
@@ -9,47 +8,12 @@ import { flow } from '../../src/flow/flow.ts'
 import { task } from '../../src/flow/task.ts'
 import { from } from '../../src/flow/template-of.ts'
 import { z } from 'zod'
-import { openStore } from '../../persistence/open.ts'
 import type { Store } from '../../persistence/store.ts'
 import { lastFirst } from '../support/last-first.ts'
-import { freshDatabase, postgres } from '../support/postgres.ts'
-import { temporaryFolder } from '../support/temporary-folder.ts'
+import { storeAt } from '../support/stores.ts'
 
-/** Every kind of store that a client can have. */
-export const BACKENDS = ['memory', 'sqlite', 'postgres'] as const
-export type Backend = (typeof BACKENDS)[number]
-/** Those that several connections can share. */
+/** Stores that several connections can share. */
 export const DATABASES = ['sqlite', 'postgres'] as const
-
-/** The URL of a fresh database of that kind; null where its server is missing (the test is skipped then). */
-export async function freshUrl(t: TestContext, kind: Backend): Promise<string | null> {
-  switch (kind) {
-    case 'memory':
-      return 'memory:'
-    case 'sqlite':
-      return `sqlite:${path.join(await temporaryFolder(lastFirst(t)), 'zagflow.db')}`
-    case 'postgres': {
-      const server = await postgres()
-      if ('missing' in server) {
-        t.skip(server.missing)
-        return null
-      }
-      const url = await freshDatabase(lastFirst(t))
-      const store = openStore(url)
-      await store.migrate()
-      await store.stop()
-      return url
-    }
-  }
-}
-
-/** A started store at that URL; stopped after the test. */
-export async function storeAt(t: TestContext, url: string): Promise<Store> {
-  const store = openStore(url, url.startsWith('sqlite:') ? { synchronous: 'NORMAL' } : {})
-  await store.start()
-  lastFirst(t).after(() => store.stop())
-  return store
-}
 
 /** A connection over a store of its own at that URL; closed after the test. */
 export async function connected(

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { ClosedError, FlowFailedError, NotFoundError } from '../../src/base/errors.ts'
+import {
+  ClosedError,
+  FlowFailedError,
+  NotFoundError,
+  UnavailableError,
+} from '../../src/base/errors.ts'
 import { flow } from '../../src/flow/flow.ts'
 import { task } from '../../src/flow/task.ts'
 import type { FlowEvent } from '../../engines/drive.ts'
@@ -8,9 +13,10 @@ import { MemoryStore } from '../../persistence/memory.ts'
 import { z } from 'zod'
 import { eventually } from '../support/eventually.ts'
 import { leakCheck } from '../support/leak-check.ts'
-import { BACKENDS, connected, connectedTo, freshUrl, Workshop } from './fixtures.ts'
+import { STORES, behind, freshUrl } from '../support/stores.ts'
+import { connected, connectedTo, keepingLogger, Workshop, type LogLine } from './fixtures.ts'
 
-for (const backend of BACKENDS) {
+for (const backend of STORES) {
   test(`result() throws for every end but success, outcome() for none (${backend})`, async (t) => {
     leakCheck(t)
     const url = await freshUrl(t, backend)
@@ -190,6 +196,59 @@ for (const backend of BACKENDS) {
     )
   })
 }
+
+test('a job is cancelled after each of its steps, and ends reverted or done', async (t) => {
+  leakCheck(t)
+  for (let step = 0; step <= 8; step++) {
+    const workshop = new Workshop()
+    workshop.open()
+    const store = new MemoryStore()
+    const zag = await connectedTo(t, store, { conductor: { tasks: workshop.tasks } })
+    const job = await zag.post(workshop.slow, { sku: 'A1' })
+    if (step > 0) {
+      for await (const { seq } of job.watch()) if (seq === step) break
+    }
+    const { accepted } = await job.cancel(`after ${step}`)
+    const { state } = await job.outcome()
+    assert.equal(state === 'REVERTED' || !accepted || state === 'SUCCESS', true)
+    const executed = workshop.journal.filter((line) => line === 'reserve A1').length
+    const reverted = workshop.journal.filter((line) => line === 'revert reserve A1').length
+    assert.equal(
+      reverted,
+      state === 'REVERTED' ? executed : 0,
+      `${step}: ${workshop.journal.join()}`,
+    )
+    await zag.close()
+  }
+})
+
+test('an outage of the store ends no wait: what is asked is asked again', async (t) => {
+  leakCheck(t)
+  const workshop = new Workshop()
+  const real = new MemoryStore()
+  let failures = 0
+  let isAway = false
+  const store = behind(real, (method) => {
+    if (!isAway || (method !== 'findJobs' && method !== 'history')) return
+    failures += 1
+    throw new UnavailableError('the database')
+  })
+  await connectedTo(t, real, { conductor: { tasks: workshop.tasks } })
+  const lines: LogLine[] = []
+  const zag = await connectedTo(t, store, { logger: keepingLogger(lines) })
+  const job = await zag.post(workshop.slow, { sku: 'A1' })
+  await workshop.entered
+  isAway = true
+  const result = job.result()
+  const events = collect(job.watch())
+  await eventually(() => failures >= 4)
+  workshop.open()
+  await eventually(async () => (await job.state()).state === 'COMPLETE')
+  isAway = false
+  assert.deepEqual(await result, { tracking: 't-r-A1' })
+  assert.equal((await events).length, 8)
+  assert.ok(lines.some(({ message }) => message.includes('asking again')))
+})
 
 test('a wait ends with its signal, and the job goes on', async (t) => {
   leakCheck(t)

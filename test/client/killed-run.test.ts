@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url'
 import { lastFirst } from '../support/last-first.ts'
 import { spawnNode } from '../support/spawn-node.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
-import { DATABASES, freshUrl } from './fixtures.ts'
+import { freshUrl, storeAt } from '../support/stores.ts'
+import { DATABASES } from './fixtures.ts'
 
 const program = fileURLToPath(new URL('killed-run.js', import.meta.url))
 
@@ -14,6 +15,7 @@ for (const backend of DATABASES) {
   test(`a run that is killed goes on where it was when the program is started again (${backend})`, async (t) => {
     const url = await freshUrl(t, backend)
     if (url === null) return
+    await storeAt(t, url) // prepares the database
     const journal = path.join(await temporaryFolder(lastFirst(t)), 'journal')
     const lines = async (): Promise<string[]> => {
       return (await fs.readFile(journal, 'utf8')).trim().split('\n')

@@ -17,9 +17,10 @@ import type { Claim } from '../../persistence/store.ts'
 import { eventually } from '../support/eventually.ts'
 import { leakCheck } from '../support/leak-check.ts'
 import { lastFirst } from '../support/last-first.ts'
-import { BACKENDS, connected, connectedTo, DATABASES, freshUrl, Workshop } from './fixtures.ts'
+import { STORES, freshUrl } from '../support/stores.ts'
+import { connected, connectedTo, DATABASES, Workshop } from './fixtures.ts'
 
-for (const backend of BACKENDS) {
+for (const backend of STORES) {
   test(`a job is posted and gives its output (${backend})`, async (t) => {
     leakCheck(t)
     const url = await freshUrl(t, backend)
@@ -279,6 +280,26 @@ test('a document is posted with the signatures that living processes announced',
   await connectedTo(t, store, { conductor: { tasks } })
   assert.deepEqual(await job.result(), { reservation: 'r-A1' })
 })
+
+for (const backend of DATABASES) {
+  test(`a document is posted by a process that has no tasks, to a conductor that has them (${backend})`, async (t) => {
+    leakCheck(t)
+    const url = await freshUrl(t, backend)
+    if (url === null) return
+    const { tasks } = new Workshop()
+    await connected(t, url, { conductor: { tasks } })
+    const zag = await connected(t, url)
+    const document = {
+      flow: 'f',
+      input: { sku: 'string' },
+      linear: [{ task: 'reserve' }, { task: 'ship', with: { quantity: 3 } }],
+    }
+    const job = await zag.post(document, { sku: 'A1' })
+    assert.deepEqual(await job.result(), { reservation: 'r-A1', tracking: 't-r-A1' })
+    const misspelt = { ...document, linear: [{ task: 'resrve' }] }
+    await assert.rejects(zag.post(misspelt, { sku: 'A1' }), /did you mean "reserve"/)
+  })
+}
 
 test('a board outside the store is told once the job is stored', async (t) => {
   leakCheck(t)

@@ -19,16 +19,8 @@ import { z } from 'zod'
 import { eventually } from '../support/eventually.ts'
 import { leakCheck } from '../support/leak-check.ts'
 import { lastFirst } from '../support/last-first.ts'
-import {
-  BACKENDS,
-  connectedTo,
-  DATABASES,
-  freshUrl,
-  keepingLogger,
-  storeAt,
-  Workshop,
-  type LogLine,
-} from './fixtures.ts'
+import { STORES, freshUrl, storeAt } from '../support/stores.ts'
+import { connectedTo, DATABASES, keepingLogger, Workshop, type LogLine } from './fixtures.ts'
 
 test('a flow that succeeds gives its output, and its results when they are asked for', async (t) => {
   leakCheck(t)
@@ -178,7 +170,7 @@ test('an engine that is given is used, and left as it is', async (t) => {
   await engine.stop({ graceMs: 0 })
 })
 
-for (const backend of BACKENDS) {
+for (const backend of STORES) {
   test(`a run with a key goes on where it was, or gives what came of it (${backend})`, async (t) => {
     leakCheck(t)
     const url = await freshUrl(t, backend)

@@ -3,7 +3,7 @@ import test from 'node:test'
 import { run } from '../../src/client/run.ts'
 import type { Zagflow } from '../../src/client/zagflow.ts'
 import { testFlow } from '../../src/testing/index.ts'
-import { Workshop } from './fixtures.ts'
+import type { Workshop } from './fixtures.ts'
 
 /** Never called: the compiler is the test. */
 async function checkedByTypeScript(zag: Zagflow, { order }: Workshop): Promise<string> {
