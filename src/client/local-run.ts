@@ -55,17 +55,25 @@ export interface LocalRunOptions {
  */
 export async function runLocally(options: LocalRunOptions): Promise<DriveEnd> {
   const { store, jobId, logger, isShared } = options
+  const here = runningHere.get(store) ?? new Set()
+  runningHere.set(store, here)
+  if (here.has(jobId)) throw taken({ id: jobId }, 'it is being run by this process')
+  here.add(jobId)
   const lease = new Lease(store, logger, isShared)
-  await lease.begin()
   try {
+    await lease.begin()
     const { claim, loaded } = await claimJob(options, lease.id)
     const plan = options.plan ?? (await compileStored(store, loaded))
     const mail = await store.mailOf(jobId)
     return await drive(options, { claim, loaded, plan, mail })
   } finally {
+    here.delete(jobId)
     await lease.end()
   }
 }
+
+/** L1, within this process: a store in memory knows no leases. */
+const runningHere = new WeakMap<Store, Set<string>>()
 
 interface Claimed {
   readonly claim: Claim
@@ -212,7 +220,7 @@ async function untilGone(options: LocalRunOptions, job: JobRecord, owner: string
   }
 }
 
-function taken(job: JobRecord, reason: string, hint?: string): ConflictError {
+function taken(job: { readonly id: string }, reason: string, hint?: string): ConflictError {
   return new ConflictError(`the job ${job.id}`, reason, { hint })
 }
 

@@ -321,6 +321,22 @@ test('the event loop turns while a big flow runs', async () => {
   assert.ok(turns > 5, `it turned ${turns} times`)
 })
 
+test('one process does not run the same job twice at once', async (t) => {
+  leakCheck(t)
+  const store = new MemoryStore()
+  const workshop = new Workshop()
+  const first = run(workshop.slow, { sku: 'A1' }, { store, key: 'one' })
+  await workshop.entered
+  await assert.rejects(run(workshop.slow, { sku: 'A1' }, { store, key: 'one' }), {
+    code: 'Conflict',
+    message: /being run by this process/,
+  })
+  workshop.open()
+  assert.equal((await first).state, 'SUCCESS')
+  const again = await run(workshop.slow, { sku: 'A1' }, { store, key: 'one' })
+  assert.equal(again.state, 'SUCCESS')
+})
+
 test('runs that share a store in memory do not meet', async (t) => {
   lastFirst(t)
   const store = new MemoryStore()
