@@ -65,7 +65,8 @@ function up({ kind, tables }: SchemaContext): readonly Sql[] {
       ended_at ${time}
     )${updated}`,
     `create unique index ${prefix}jobs_key on ${prefix}jobs (key, board) where key is not null`,
-    `create index ${prefix}jobs_age on ${prefix}jobs (board, created_at, id)`,
+    // The board stands last: lists of all boards go by it too, and those of one skip the others within the index.
+    `create index ${prefix}jobs_age on ${prefix}jobs (created_at, id, board)`,
     `create index ${prefix}jobs_claimable on ${prefix}jobs (board, priority desc, created_at, id) where state = 'UNCLAIMED'`,
     `create index ${prefix}jobs_claimed on ${prefix}jobs (conductor, claim_id) where state = 'CLAIMED'`,
     `create index ${prefix}jobs_parked on ${prefix}jobs (board, due_at) where state = 'PARKED'`,

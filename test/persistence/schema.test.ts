@@ -29,13 +29,13 @@ processes: id! kind! name! host! pid:int! board! topics:json! tasks:json! signat
 results: flow_id! atom! direction! call:int! value! | flow_id atom direction call
 scopes: flow_id! path! state! intention! due_at:time ignored failure | flow_id path
 signals: board! name! key! body! sent_by at:time! | board name key
-flow_details_run: unique flow_details
-jobs_age: jobs
-jobs_claimable: jobs
-jobs_claimed: jobs
-jobs_ended: jobs
-jobs_key: unique jobs
-jobs_parked: jobs
+flow_details_run: unique flow_details (job_id, run)
+jobs_age: jobs (created_at, id, board)
+jobs_claimable: jobs (board, priority, created_at, id)
+jobs_claimed: jobs (conductor, claim_id)
+jobs_ended: jobs (ended_at)
+jobs_key: unique jobs (key, board)
+jobs_parked: jobs (board, due_at)
 `
 
 for (const { name, skip } of DATABASES) {
@@ -97,6 +97,8 @@ interface IndexRow {
   readonly name: string
   readonly table: string
   readonly unique: boolean
+  /** Separated by `, `. */
+  readonly columns: string
 }
 
 const TYPES: { readonly [type: string]: string } = {
@@ -123,8 +125,8 @@ function describeSchema(
     return `${plain(table)}: ${names.join(' ')} | ${keys.map(({ column }) => column).join(' ')}`
   })
   const sorted = indexes.toSorted((a, b) => (a.name < b.name ? -1 : 1))
-  for (const { name, table, unique } of sorted) {
-    lines.push(`${plain(name)}: ${unique ? 'unique ' : ''}${plain(table)}`)
+  for (const { name, table, unique, columns: own } of sorted) {
+    lines.push(`${plain(name)}: ${unique ? 'unique ' : ''}${plain(table)} (${own})`)
   }
   return lines.join('\n')
 }
@@ -137,7 +139,9 @@ async function sqliteSchema(t: TestContext): Promise<string> {
     select m.name as "table", c.name as "column", case lower(c.type) when 'bigint' then 'integer' else lower(c.type) end as type, c."notnull", c.pk
     from sqlite_master as m, pragma_table_info(m.name) as c where m.type = 'table' order by m.name, c.cid`)
   const indexes = await own.raw<readonly IndexRow[]>(`
-    select i.name, m.name as "table", i."unique" from sqlite_master as m, pragma_index_list(m.name) as i
+    select i.name, m.name as "table", i."unique",
+      (select group_concat(c.name, ', ' order by c.seqno) from pragma_index_info(i.name) as c) as columns
+    from sqlite_master as m, pragma_index_list(m.name) as i
     where m.type = 'table' and i.origin = 'c'`)
   return describeSchema(
     columns.map((row) => ({
@@ -164,7 +168,8 @@ async function postgresSchema(t: TestContext): Promise<string> {
     { like },
   )
   const indexes = await own.raw<{ readonly rows: readonly IndexRow[] }>(
-    `select x.relname as name, c.relname as "table", i.indisunique as "unique"
+    `select x.relname as name, c.relname as "table", i.indisunique as "unique",
+       (select string_agg(a.attname, ', ' order by a.attnum) from pg_attribute a where a.attrelid = x.oid) as columns
      from pg_index i join pg_class c on c.oid = i.indrelid join pg_class x on x.oid = i.indexrelid
      where not i.indisprimary and c.relname like :like`,
     { like },
