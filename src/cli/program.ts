@@ -9,6 +9,7 @@ import { defineRunning } from './define-running.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
 import { LOG_LEVELS } from './settings/names.ts'
 import type { Terminal } from './terminal.ts'
+import { packageVersion } from './version.ts'
 
 /** The body of a command: what it was given, its options, and where it is. */
 export type Body<Flags> = (
@@ -46,19 +47,10 @@ export function createProgram(terminal: Terminal): {
     .usage('<command> [options]')
     .helpCommand('help [command]', 'Shows how a command is used.')
     .addHelpText('after', examples(PROGRAM_EXAMPLES))
-    .option('-V, --version', 'Prints the version.')
+    .version(packageVersion(), '-V, --version', 'Prints the version.')
     .helpOption('-h, --help', 'Shows this.')
     .showHelpAfterError('See how it is used: zagflow help')
     .exitOverride()
-    .action(async (flags: { readonly version?: boolean }) => {
-      if (flags.version !== true) {
-        program.outputHelp({ error: true })
-        exitCode = EXIT.usage
-        return
-      }
-      const { versions } = await import('./commands/version.ts')
-      versions(terminal)
-    })
   const definer: Definer = {
     command(parent, usage, about, example, options, body) {
       const command = parent.command(usage).description(about)

@@ -9,12 +9,14 @@
 import { NotFoundError, UsageError } from '../../base/errors.ts'
 import type { Json, JsonObject } from '../../base/json.ts'
 import { sourceOf, completed, prepare, type PreparedFlow } from '../../client/prepare.ts'
+import { RUN_BOARD } from '../../client/local-run.ts'
 import type { Outcome } from '../../client/outcome.ts'
 import { resume, run, type ResumeOptions } from '../../client/run.ts'
 import type { ResolvedDocument } from '../../flow/resolved.ts'
 import type { Store } from '../../../persistence/store.ts'
 import type { TaskRegistry } from '../../worker/registry.ts'
 import type { Context } from '../context.ts'
+import { takeFromTheDead } from '../dead-owner.ts'
 import { createDisplay, type Display } from '../display.ts'
 import { createEngine } from '../engine.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
@@ -65,6 +67,8 @@ export async function runCommand(
   const labels = readLabels(flags.label)
   completed(prepared, input) // what is wrong is said before anything is opened
   const store = await context.store()
+  const known = flags.key === undefined ? null : await store.job(flags.key, RUN_BOARD)
+  if (known !== null) await takeFromTheDead(store, known.job)
   return drive(context, {
     store,
     document: prepared.document,
@@ -73,7 +77,8 @@ export async function runCommand(
     flags,
     begin: async (options, onStart) => {
       const all = { ...options, store, key: flags.key, labels, onStart }
-      return run(prepared.source, input, all)
+      const begin = () => run(prepared.source, input, all)
+      return known === null ? begin() : pastSuspension(store, known.job.id, options, begin)
     },
   })
 }
@@ -99,6 +104,7 @@ async function resumeRun(
   if (document === null) throw new NotFoundError('document', detail.document)
   const resolved = document as unknown as ResolvedDocument // stored by `post` alone
   refuseMissingTasks(resolved, tasks, job.id)
+  await takeFromTheDead(store, job)
   terminal.say(terminal.talk.dim(`goes on with job ${job.id} (${job.flow})`))
   return drive(context, {
     store,
@@ -108,7 +114,8 @@ async function resumeRun(
     flags,
     jobId: job.id,
     before: await store.atoms(detail.id),
-    begin: (options) => resume(store, job.id, options),
+    begin: (options) =>
+      pastSuspension(store, job.id, options, () => resume(store, job.id, options)),
   })
 }
 
@@ -171,6 +178,22 @@ async function drive(context: Context, options: Drive): Promise<ExitCode> {
     interrupts.end()
     await engine.stop({ graceMs: 0 })
   }
+}
+
+/**
+ * Goes on with a run; where its last process was ended while it was being suspended, past that suspension: who wants it to
+ * go on wants so later.
+ */
+async function pastSuspension(
+  store: Store,
+  jobId: string,
+  options: ResumeOptions,
+  begin: () => Promise<Outcome<Json>>,
+): Promise<Outcome<Json>> {
+  const { mail } = await store.mailOf(jobId)
+  const outcome = await begin()
+  const isStale = outcome.state === 'SUSPENDED' && mail.some(({ kind }) => kind === 'suspend')
+  return isStale && options.signal?.aborted !== true ? begin() : outcome
 }
 
 /** U1. */
