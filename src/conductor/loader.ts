@@ -9,7 +9,9 @@
  *     under the mark counts.
  * O2  Who was never near a death is loaded with others like it, so that the recovery of thousands is no single file: 32 at
  *     once, then 8, then alone. The deaths that make `maxDeaths` are therefore its own.
- * O3  An error of a document trashes its job with the reason; an error of the store is tried again and ends no job.
+ * O3  Fewest deaths come first, and who has several is let in only when the conductor has lived for a while: a conductor that is killed
+ *     from outside, again and again, convicts nobody.
+ * O4  An error of a document trashes its job with the reason; an error of the store is tried again and ends no job.
  */
 import { UnavailableError } from '../base/errors.ts'
 import { toFailure } from '../base/failure.ts'
@@ -40,6 +42,9 @@ const BATCH = 100
 const MAILBOXES = 4
 /** O2: sizes by deaths so far. */
 const GROUPS = [32, 8]
+/** O3: ages of the conductor by deaths so far. */
+const MIN_AGES_MS = [0, 0, 1000, 2000, 4000]
+const LOOK_AGAIN_MS = 50
 
 type Ready =
   | { readonly kind: 'run'; readonly known: KnownPlan; readonly loaded: LoadedFlow }
@@ -51,6 +56,7 @@ export class Loader {
   #suspects: ClaimedFlow[] = []
   #running: Promise<void> | null = null
   #stopped = false
+  readonly #bornAt = performance.now()
 
   constructor(options: LoaderOptions) {
     this.#options = options
@@ -78,14 +84,15 @@ export class Loader {
 
   async #loop(): Promise<void> {
     while (!this.#stopped && this.#ordinary.length + this.#suspects.length > 0) {
-      if (this.#suspects.length > 0) {
-        const group = this.#nextGroup()
-        await this.#guarded(group, () => this.#probe(group))
-      }
+      const group = this.#nextGroup()
+      if (group.length > 0) await this.#guarded(group, () => this.#probe(group))
       while (!this.#stopped && this.#ordinary.length > 0) {
         const batch = this.#ordinary.splice(0, BATCH)
         await this.#guarded(batch, () => this.#load(batch))
       }
+      // O3: those that are left are not let in yet.
+      if (group.length === 0 && this.#suspects.length > 0)
+        await this.#options.repeater.pause(LOOK_AGAIN_MS)
     }
   }
 
@@ -113,7 +120,7 @@ export class Loader {
     }
   }
 
-  /** O3: rows that do not fit their document are an error of the job. */
+  /** O4: rows that do not fit their document are an error of the job. */
   async #begin(
     flow: ClaimedFlow,
     loaded: LoadedFlow,
@@ -127,11 +134,15 @@ export class Loader {
     }
   }
 
-  /** O2. */
+  /** O2, O3. Empty: there is none, or none may be let in yet. */
   #nextGroup(): readonly ClaimedFlow[] {
-    const deathsOf = (flow: ClaimedFlow) => flow.claim.adopted?.probationDeaths ?? 0
-    const deaths = deathsOf(this.#suspects[0] as ClaimedFlow)
-    const size = deaths < this.#options.resolved.maxDeaths - 1 ? (GROUPS[deaths] ?? 1) : 1
+    this.#suspects = this.#suspects.filter((flow) => !flow.isGone)
+    if (this.#suspects.length === 0) return []
+    const deaths = Math.min(...this.#suspects.map(deathsOf))
+    const { maxDeaths } = this.#options.resolved
+    const ageMs = deaths >= maxDeaths ? Infinity : performance.now() - this.#bornAt
+    if (ageMs < (MIN_AGES_MS[Math.min(deaths, MIN_AGES_MS.length - 1)] ?? Infinity)) return []
+    const size = deaths < maxDeaths - 1 ? (GROUPS[deaths] ?? 1) : 1
     const group: ClaimedFlow[] = []
     const rest: ClaimedFlow[] = []
     for (const flow of this.#suspects) {
@@ -274,7 +285,7 @@ export class Loader {
     return { kind: 'run', known, loaded }
   }
 
-  /** O3. Undefined: the conductor stopped meanwhile. */
+  /** O4. Undefined: the conductor stopped meanwhile. */
   #plan(loaded: LoadedFlow): Promise<KnownPlan | Error | undefined> {
     const { plans, repeater } = this.#options
     return repeater.untilDone('reading a document', async () => {
@@ -316,6 +327,10 @@ export class Loader {
     if (how === 'trashed') flows.trashed(flow, reason)
     else if (how === 'fenced') flows.fenced(flow)
   }
+}
+
+function deathsOf(flow: ClaimedFlow): number {
+  return flow.claim.adopted?.probationDeaths ?? 0
 }
 
 function isOurs(flow: ClaimedFlow, { job }: LoadedFlow): boolean {
