@@ -61,7 +61,7 @@ export function behind(
       }
       return async (...args: readonly unknown[]) => {
         await before(String(name), args)
-        return Reflect.apply(value, target, args)
+        return Reflect.apply(value, target, args) as unknown
       }
     },
   })
