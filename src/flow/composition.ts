@@ -9,8 +9,16 @@ import { conditionOf, type Retry, type RetryNever } from './retry.ts'
 import type { Runnable } from './runnable.ts'
 import { checkId, checkPriority, checkReaction, checkText } from './step.ts'
 import type { Cel } from './template-of.ts'
-import type { Asks, Gives, InPlace, RetryGives, Walk } from './types/composed.ts'
-import type { IdOf, Node } from './types/node.ts'
+import type {
+  Asks,
+  Gives,
+  GuardBy,
+  HasConditions,
+  InPlace,
+  RetryGives,
+  Walk,
+} from './types/composed.ts'
+import type { Guard, IdOf, Node } from './types/node.ts'
 
 /** Options of flows in flows. */
 export interface CompositionOptions<
@@ -40,33 +48,37 @@ export interface GraphOptions<
   R extends Retry = Retry,
   When extends string | Cel | undefined = string | Cel | undefined,
   OnFailure extends 'continue' | undefined = 'continue' | undefined,
+  LinkWhen extends string | Cel | undefined = string | Cel | undefined,
 > extends CompositionOptions<R, When, OnFailure> {
-  readonly links?: readonly Link<Ids>[] | undefined
+  readonly links?: readonly Link<Ids, LinkWhen>[] | undefined
 }
 
 /** An edge of a graph: `to` runs after `from`. */
-export interface Link<Ids extends string = string> {
+export interface Link<
+  Ids extends string = string,
+  When extends string | Cel | undefined = string | Cel | undefined,
+> {
   readonly from: Ids
   readonly to: Ids
   /** A decider: false kills this edge. */
-  readonly when?: string | Cel | undefined
+  readonly when?: When
   /** How far a dead edge reaches. @default 'path' */
   readonly depth?: DeciderDepth | undefined
 }
 
 /** A flow in a flow, which can be run and posted, too. Immutable; each method gives another one. */
-export interface Composition<Id extends string, Requires, Provides>
-  extends Node<Id, Requires, Provides>, Runnable<Requires, Provides> {
+export interface Composition<Id extends string, Requires, Provides, G extends Guard = false>
+  extends Node<Id, Requires, Provides, G>, Runnable<Requires, Provides> {
   /** Gives it another id, as siblings must differ. */
-  as<const NewId extends string>(id: NewId): Composition<NewId, Requires, Provides>
+  as<const NewId extends string>(id: NewId): Composition<NewId, Requires, Provides, G>
   /** Runs only if the expression is true; else it is skipped whole, and what it provides is absent. */
-  when(condition: string | Cel): Composition<Id, Requires, Partial<Provides>>
+  when(condition: string | Cel): Composition<Id, Requires, Partial<Provides>, 'flow'>
   /** Its failure reverts it; what comes after it goes on without its symbols. */
-  onFailure(reaction: 'continue'): Composition<Id, Requires, Partial<Provides>>
+  onFailure(reaction: 'continue'): Composition<Id, Requires, Partial<Provides>, G>
   /** Free text for people, at most 500 characters. */
-  label(text: string): Composition<Id, Requires, Provides>
+  label(text: string): Composition<Id, Requires, Provides, G>
   /** Bigger first among what is ready at the same time, -1,000 to 1,000. @default 0 */
-  priority(priority: number): Composition<Id, Requires, Provides>
+  priority(priority: number): Composition<Id, Requires, Provides, G>
 }
 
 /**
@@ -89,7 +101,8 @@ export function linear<
 ): Composition<
   Id,
   Asks<Walk<'linear', N, RetryGives<R>, 'open'>, R, N>,
-  Gives<Walk<'linear', N, RetryGives<R>, 'open'>, When, OnFailure>
+  Gives<Walk<'linear', N, RetryGives<R>, 'open'>, R, When, OnFailure>,
+  GuardBy<When>
 >
 export function linear(
   id: string,
@@ -116,7 +129,8 @@ export function unordered<
 ): Composition<
   Id,
   Asks<Walk<'unordered', N, RetryGives<R>, 'open'>, R, N>,
-  Gives<Walk<'unordered', N, RetryGives<R>, 'open'>, When, OnFailure>
+  Gives<Walk<'unordered', N, RetryGives<R>, 'open'>, R, When, OnFailure>,
+  GuardBy<When>
 >
 export function unordered(
   id: string,
@@ -139,14 +153,16 @@ export function graph<
   const R extends Retry = RetryNever,
   const When extends string | Cel | undefined = undefined,
   const OnFailure extends 'continue' | undefined = undefined,
+  const LinkWhen extends string | Cel | undefined = undefined,
 >(
   id: Id,
-  nodes: InPlace<N, Walk<'graph', N, RetryGives<R>, 'open'>>,
-  options?: GraphOptions<IdOf<NoInfer<N>[number]>, R, When, OnFailure>,
+  nodes: InPlace<N, Walk<'graph', N, RetryGives<R>, 'open', HasConditions<LinkWhen>>>,
+  options?: GraphOptions<IdOf<NoInfer<N>[number]>, R, When, OnFailure, LinkWhen>,
 ): Composition<
   Id,
-  Asks<Walk<'graph', N, RetryGives<R>, 'open'>, R, N>,
-  Gives<Walk<'graph', N, RetryGives<R>, 'open'>, When, OnFailure>
+  Asks<Walk<'graph', N, RetryGives<R>, 'open', HasConditions<LinkWhen>>, R, N>,
+  Gives<Walk<'graph', N, RetryGives<R>, 'open', HasConditions<LinkWhen>>, R, When, OnFailure>,
+  GuardBy<When>
 >
 export function graph(id: string, nodes: readonly Node[], options: GraphOptions = {}): unknown {
   return compose('graph', id, nodes, options)

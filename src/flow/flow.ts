@@ -10,8 +10,15 @@ import type { OnChildFailure } from './resolved.ts'
 import type { Retry, RetryNever } from './retry.ts'
 import type { Runnable } from './runnable.ts'
 import { readShape } from './schema.ts'
-import { templateOf } from './template-of.ts'
-import type { InPlace, OutputInPlace, OutputValues, RetryGives, Walk } from './types/composed.ts'
+import { templateOf, type Cel } from './template-of.ts'
+import type {
+  HasConditions,
+  InPlace,
+  OutputInPlace,
+  OutputValues,
+  RetryGives,
+  Walk,
+} from './types/composed.ts'
 import type { IdOf, Node } from './types/node.ts'
 import type { Given, Shape, Simplify, Taken } from './types/schema.ts'
 
@@ -27,6 +34,7 @@ export interface FlowOptions<
   R extends Retry = Retry,
   Ids extends string = string,
   Output = unknown,
+  LinkWhen extends string | Cel | undefined = string | Cel | undefined,
 > {
   /** Of this flow, a whole number from 1; grows when you change it. */
   readonly version?: number | undefined
@@ -38,7 +46,7 @@ export interface FlowOptions<
   /** How its nodes are ordered: see `linear`, `unordered`, `graph`. @default 'linear' */
   readonly kind?: Kind | undefined
   /** With `kind: "graph"`: edges beside those that symbols make. */
-  readonly links?: readonly Link<Ids>[] | undefined
+  readonly links?: readonly Link<Ids, LinkWhen>[] | undefined
   /** Asked when something in it failed. @default none: the flow is reverted */
   readonly retry?: R | undefined
   /** Longest time of one round of the flow. @default none */
@@ -79,12 +87,13 @@ export function flow<
   const Kind extends FlowKind = 'linear',
   const R extends Retry = RetryNever,
   const Output = undefined,
+  const LinkWhen extends string | Cel | undefined = undefined,
 >(
   name: Name,
-  options: FlowOptions<Input, Kind, R, IdOf<NoInfer<N>[number]>, Output> & {
+  options: FlowOptions<Input, Kind, R, IdOf<NoInfer<N>[number]>, Output, LinkWhen> & {
     readonly output?: OutputInPlace<NoInfer<Output>, ScopeOf<Kind, NoInfer<N>, Input, R>>
   },
-  nodes: InPlace<N, Walk<Kind, N, Start<Input, R>, 'closed'>>,
+  nodes: InPlace<N, Walk<Kind, N, Start<Input, R>, 'closed', HasConditions<LinkWhen>>>,
 ): Flow<Name, Taken<Input>, OutputOfFlow<Kind, N, Input, R, Output>>
 export function flow(name: string, options: FlowOptions, nodes: readonly Node[]): unknown {
   return makeFlow(name, options, nodes)

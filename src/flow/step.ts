@@ -8,8 +8,8 @@ import { conditionOf, resolveTaskRetry, sourceRetry, type TaskRetry } from './re
 import { brandTask } from './task-brand.ts'
 import type { TaskDefinition } from './task.ts'
 import { isExpression, templateOf, type Cel, type DocumentJson } from './template-of.ts'
-import type { Bindings, Bound, Renamed } from './types/binding.ts'
-import type { Node } from './types/node.ts'
+import type { BindingsOf, Bound, Renamed } from './types/binding.ts'
+import type { Guard, Node } from './types/node.ts'
 
 /**
  * One task in a flow. `Requires` and `Provides` are the symbols it asks for and gives here; `Args` and `Result` are the
@@ -21,34 +21,37 @@ export interface Step<
   Provides,
   Args = Requires,
   Result = Provides,
-> extends Node<Id, Requires, Provides> {
+  G extends Guard = false,
+> extends Node<Id, Requires, Provides, G> {
   /** The task that the step runs. */
   readonly definition: TaskDefinition
   /** Gives it an id of its own, as siblings must differ. The default is the task's name. */
-  as<const NewId extends string>(id: NewId): Step<NewId, Requires, Provides, Args, Result>
+  as<const NewId extends string>(id: NewId): Step<NewId, Requires, Provides, Args, Result, G>
   /**
    * Binds arguments: to constants, to paths (`from("customer.address")`) or to expressions (`cel("total * 2")`). Others
    * are bound to the symbols of their names.
    */
-  with<const B extends Bindings<Args>>(bindings: {
-    readonly [K in keyof B as K & keyof Args]: B[K]
-  }): Step<Id, Bound<Requires, Args, B>, Provides, Args, Result>
+  with<const B extends BindingsOf<Args, B>>(
+    bindings: B,
+  ): Step<Id, Bound<Requires, Args, B>, Provides, Args, Result, G>
   /** Runs only if the expression is true; else it is skipped, and what it provides is absent. */
-  when(condition: string | Cel): Step<Id, Requires, Partial<Provides>, Args, Partial<Result>>
+  when(
+    condition: string | Cel,
+  ): Step<Id, Requires, Partial<Provides>, Args, Partial<Result>, 'step'>
   /** Renames results: `.provides({ mine: "its" })`, or computes them: `cel("result.items[0]")`. Others are left out. */
   provides<const Names extends { readonly [symbol: string]: (keyof Result & string) | Cel }>(
     names: Names,
-  ): Step<Id, Requires, Renamed<Result, Names>, Args, Result>
+  ): Step<Id, Requires, Renamed<Result, Names>, Args, Result, G>
   /** Free text for people, at most 500 characters. */
-  label(text: string): Step<Id, Requires, Provides, Args, Result>
+  label(text: string): Step<Id, Requires, Provides, Args, Result, G>
   /** Bigger first among what is ready at the same time, -1,000 to 1,000. @default 0 */
-  priority(priority: number): Step<Id, Requires, Provides, Args, Result>
+  priority(priority: number): Step<Id, Requires, Provides, Args, Result, G>
   /** Its failure is not the flow's: it is reverted, its symbols are absent, and the flow goes on. */
-  onFailure(reaction: 'continue'): Step<Id, Requires, Partial<Provides>, Args, Partial<Result>>
+  onFailure(reaction: 'continue'): Step<Id, Requires, Partial<Provides>, Args, Partial<Result>, G>
   /** Attempts of the task here; nothing is reverted between them. */
-  retry(retry: TaskRetry): Step<Id, Requires, Provides, Args, Result>
+  retry(retry: TaskRetry): Step<Id, Requires, Provides, Args, Result, G>
   /** Longest time of one attempt. */
-  timeout(duration: Duration): Step<Id, Requires, Provides, Args, Result>
+  timeout(duration: Duration): Step<Id, Requires, Provides, Args, Result, G>
 }
 
 /** What the methods give; their types are those of {@link Step}. */

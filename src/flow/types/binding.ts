@@ -5,6 +5,18 @@ import type { Simplify } from './schema.ts'
 /** What may be bound: each argument to a constant of its type, to a path or to an expression. */
 export type Bindings<Args> = { readonly [K in keyof Args]?: Args[K] | From | Cel }
 
+/**
+ * What bindings of arguments have to be. Where one is no argument, what they have to be is something that they are not, and
+ * so the compiler falls back to it and says which one, and which was probably meant.
+ */
+export type BindingsOf<Args, B> = [Exclude<keyof B, keyof Args>] extends [never]
+  ? Bindings<Args>
+  : Bindings<Args> & NothingElse
+
+interface NothingElse {
+  readonly '~nothing else': never
+}
+
 /** The symbols that are asked for when these arguments are bound. */
 export type Bound<Requires, Args, B> = Simplify<
   Omit<Requires, keyof B> &

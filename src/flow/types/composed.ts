@@ -18,25 +18,28 @@ export type Walk<
   N extends readonly Node[],
   Start,
   M extends Mode,
-> = number extends N['length'] ? Unwalked : WalkShort<Kind, N, Start, M>
+  HasConditions = false,
+> = number extends N['length'] ? Unwalked : WalkShort<Kind, N, Start, M, HasConditions>
 
 type WalkShort<
   Kind extends FlowKind,
   N extends readonly Node[],
   Start,
   M extends Mode,
-> = N['length'] extends Walkable ? WalkOf<Kind, N, Start, M> : Unwalked
+  HasConditions,
+> = N['length'] extends Walkable ? WalkOf<Kind, N, Start, M, HasConditions> : Unwalked
 
 type WalkOf<
   Kind extends FlowKind,
   N extends readonly Node[],
   Start,
   M extends Mode,
+  HasConditions,
 > = Kind extends 'linear'
   ? WalkLinear<N, Start, M>
   : Kind extends 'unordered'
     ? WalkUnordered<N, Start, M>
-    : WalkGraph<N, Start, M>
+    : WalkGraph<N, Start, M, HasConditions>
 
 /** Each node, or the sentence that says what is wrong with it. `N[K]` lets the compiler infer the list. */
 export type InPlace<N extends readonly Node[], W extends Walked> = {
@@ -52,12 +55,22 @@ export type Asks<W extends Walked, Retry, N extends readonly Node[]> = unknown e
   ? unknown
   : Simplify<W['asks'] & RetryAsks<Retry, N>>
 
-/** What a composition gives: only perhaps, if it may be skipped. */
-export type Gives<W extends Walked, When, OnFailure> = unknown extends W['gives']
+/** What a composition gives, its retry included: only perhaps, if it may be skipped. */
+export type Gives<W extends Walked, Retry, When, OnFailure> = unknown extends W['gives']
   ? unknown
   : [When, OnFailure] extends [undefined, undefined]
-    ? Simplify<W['gives']>
-    : Partial<W['gives']>
+    ? Simplify<WithRetry<W['gives'], Retry>>
+    : Partial<WithRetry<W['gives'], Retry>>
+
+type WithRetry<Provides, Retry> = [keyof RetryGives<Retry>] extends [never]
+  ? Provides
+  : Provides & Omit<RetryGives<Retry>, keyof Provides>
+
+/** Whether a composition has a condition of its own. */
+export type GuardBy<When> = [When] extends [undefined] ? false : 'flow'
+
+/** Whether links have conditions, by the type of those. */
+export type HasConditions<When> = [When] extends [undefined] ? false : true
 
 /** The symbol that a retry provides to its flow. */
 export type RetryGives<Retry> = Retry extends { readonly provides: infer S extends string }

@@ -25,7 +25,8 @@ export type ProvidedBeside<Id, K, Sibling> =
 
 export type MayBeSkipped<Id, K> = `${Text<Id>} requires '${Text<K>}', whose provider may be skipped`
 
-export type MayBeAbsent<Id, K> = `${Text<Id>} requires '${Text<K>}', which may be absent`
+export type InputMayBeAbsent<Id, K> =
+  `${Text<Id>} requires '${Text<K>}', an input that may be absent`
 
 export type TwoProviders<Id, K> =
   `${Text<Id>} provides '${Text<K>}', which another node of this graph provides too`

@@ -2,6 +2,7 @@
 import type { Intersection } from './binding.ts'
 import type {
   IdTwice,
+  InputMayBeAbsent,
   MayBeSkipped,
   NothingProvides,
   NotInGraph,
@@ -10,8 +11,8 @@ import type {
   TwoProviders,
   WRONG_TYPE,
 } from './messages.ts'
-import type { IdOf, Node, ProvidesOf, RequiresOf } from './node.ts'
-import type { FindAll, Merged, Missing, Other, Perhaps, Push } from './scope.ts'
+import type { Guard, GuardOf, IdOf, Node, ProvidesOf, RequiresOf } from './node.ts'
+import type { FindAll, Found, Merged, Missing, Other, Perhaps, Push } from './scope.ts'
 
 /** What a walk gives: a fault or `never` for each node, the symbols asked for, the symbols given. */
 export interface Walked<
@@ -77,10 +78,16 @@ type Step<
           M,
           [
             ...Faults,
-            LinearFaults<Head, FindAll<RequiresOf<Head>, Layers>, M, Tail>[keyof RequiresOf<Head>],
+            LinearFaults<
+              Head,
+              FindAll<RequiresOf<Head>, Layers>,
+              M,
+              Tail,
+              Start
+            >[keyof RequiresOf<Head>],
           ],
           M extends 'open'
-            ? Asks & Unmet<RequiresOf<Head>, FindAll<RequiresOf<Head>, Layers>>
+            ? Asks & Unmet<RequiresOf<Head>, FindAll<RequiresOf<Head>, Layers>, GuardOf<Head>>
             : Asks,
           Start
         >
@@ -89,35 +96,52 @@ type Step<
 /** An id that is any text says nothing. */
 type WithId<Ids, Id> = string extends Id ? Ids : Ids | Id
 
-/** What has to be asked of outside, for nobody before provides it for sure. */
-type Unmet<Requires, Finds> = {
+/** What has to be asked of outside, for nobody before provides it for sure; who has a condition may do without. */
+type Unmet<Requires, Finds, G extends Guard> = G extends false
+  ? Of<Requires, Finds, Missing | Perhaps>
+  : G extends 'flow'
+    ? Partial<Of<Requires, Finds, Missing | Perhaps>>
+    : Of<Requires, Finds, Missing> & Partial<Of<Requires, Finds, Perhaps>>
+
+type Of<Requires, Finds, Kind> = {
   [
-    K in keyof Requires as K extends keyof Finds
-      ? Finds[K] extends Missing | Perhaps
-        ? K
-        : never
-      : never
+    K in keyof Requires as K extends keyof Finds ? (Finds[K] extends Kind ? K : never) : never
   ]: Requires[K]
 }
 
 /**
  * By symbol. Whoever wants them all indexes it there and then: a name for their union would be printed in their place.
  */
-type LinearFaults<Head extends Node, Finds, M extends Mode, Tail extends readonly Node[]> = {
+type LinearFaults<Head extends Node, Finds, M extends Mode, Tail extends readonly Node[], Start> = {
   [K in keyof Finds]: Finds[K] extends Other<infer Provided>
     ? WRONG_TYPE<IdOf<Head>, K, Provided, RequiredType<RequiresOf<Head>, K>>
-    : M extends 'open'
+    : IsFree<Head, K, Finds[K], M> extends true
       ? never
-      : IsOptional<RequiresOf<Head>, K> extends true
-        ? never
-        : Finds[K] extends Perhaps
-          ? MayBeSkipped<IdOf<Head>, K>
-          : Finds[K] extends Missing
-            ? [ProviderOf<K, Tail>] extends [never]
-              ? NothingProvides<IdOf<Head>, K>
-              : ProvidedLater<IdOf<Head>, K, ProviderOf<K, Tail>>
-            : never
+      : Finds[K] extends Perhaps
+        ? OnlyPerhaps<IdOf<Head>, K, Start>
+        : [ProviderOf<K, Tail>] extends [never]
+          ? NothingProvides<IdOf<Head>, K>
+          : ProvidedLater<IdOf<Head>, K, ProviderOf<K, Tail>>
 }
+
+/** Whether what was found of a symbol is no fault. */
+type IsFree<Head extends Node, K, Find, M extends Mode> = Find extends Found
+  ? true
+  : M extends 'open'
+    ? true
+    : IsOptional<RequiresOf<Head>, K> extends true
+      ? true
+      : GuardOf<Head> extends false
+        ? false
+        : GuardOf<Head> extends 'flow'
+          ? true
+          : Find extends Perhaps
+            ? true
+            : false
+
+type OnlyPerhaps<Id, K, Start> = K extends keyof Start
+  ? InputMayBeAbsent<Id, K>
+  : MayBeSkipped<Id, K>
 
 type RequiredType<Requires, K> = K extends keyof Requires ? Exclude<Requires[K], undefined> : never
 type IsOptional<Requires, K> = K extends keyof Requires
@@ -140,94 +164,112 @@ type ProviderOf<K, N extends readonly Node[]> = N extends readonly [
 export type WalkUnordered<N extends readonly Node[], Start, M extends Mode> = Flat<
   N,
   readonly [Start],
-  never,
   M,
-  'unordered',
-  [],
-  {},
-  never,
-  N,
-  Intersection<ProvidesOf<N[number]>>
+  Unordered<N, Start>
 >
 
-/** In an order that follows: each sees what all of them provide, and `Start`. */
-export type WalkGraph<N extends readonly Node[], Start, M extends Mode> = Flat<
+/**
+ * In an order that follows: each sees what all of them provide, and `Start`. Where links have conditions, who is there
+ * when is left to the check at run time.
+ */
+export type WalkGraph<N extends readonly Node[], Start, M extends Mode, HasConditions> = Flat<
   N,
   Push<readonly [Start], Intersection<ProvidesOf<N[number]>>>,
-  never,
   M,
-  'graph',
-  [],
-  {},
-  never,
-  N,
-  Intersection<ProvidesOf<N[number]>>
+  Graph<N, Start, HasConditions>
 >
+
+/** What stays the same on a walk in no order. */
+interface Unordered<N extends readonly Node[], Start> {
+  readonly kind: 'unordered'
+  readonly all: N
+  readonly start: Start
+  readonly gives: Intersection<ProvidesOf<N[number]>>
+}
+interface Graph<N extends readonly Node[], Start, HasConditions> {
+  readonly kind: HasConditions extends true ? 'conditional' : 'graph'
+  readonly all: N
+  readonly start: Start
+  readonly gives: Intersection<ProvidesOf<N[number]>>
+}
+interface Around {
+  readonly kind: 'unordered' | 'graph' | 'conditional'
+  readonly all: readonly Node[]
+  readonly start: unknown
+  readonly gives: unknown
+}
 
 type Flat<
   N extends readonly Node[],
   Layers extends readonly unknown[],
-  Ids,
   M extends Mode,
-  Kind,
-  Faults extends readonly unknown[],
-  Asks,
-  Taken,
-  All extends readonly Node[],
-  Gives,
+  A extends Around,
+  Ids = never,
+  Faults extends readonly unknown[] = [],
+  Asks = {},
+  Taken = never,
 > = N extends readonly [infer Head extends Node, ...infer Tail extends readonly Node[]]
   ? Flat<
       Tail,
       Layers,
-      WithId<Ids, IdOf<Head>>,
       M,
-      Kind,
+      A,
+      WithId<Ids, IdOf<Head>>,
       [
         ...Faults,
         IdOf<Head> extends Ids
           ? IdTwice<IdOf<Head>>
-          : Kind extends 'graph'
-            ? [Taken & keyof ProvidesOf<Head>] extends [never]
-              ? FlatFault<Head, Layers, M, Kind, All>
-              : TwoProviders<IdOf<Head>, Taken & keyof ProvidesOf<Head>>
-            : FlatFault<Head, Layers, M, Kind, All>,
+          : A['kind'] extends 'graph'
+            ? [Taken & Sure<ProvidesOf<Head>>] extends [never]
+              ? FlatFault<Head, Layers, M, A>
+              : TwoProviders<IdOf<Head>, Taken & Sure<ProvidesOf<Head>>>
+            : FlatFault<Head, Layers, M, A>,
       ],
       M extends 'open'
         ? Layers[0] extends RequiresOf<Head>
           ? Asks
-          : Asks & Unmet<RequiresOf<Head>, FindAll<RequiresOf<Head>, Layers>>
+          : Asks & Unmet<RequiresOf<Head>, FindAll<RequiresOf<Head>, Layers>, FlatGuard<Head, A>>
         : Asks,
-      Taken | keyof ProvidesOf<Head>,
-      All,
-      Gives
+      A['kind'] extends 'graph' ? Taken | Sure<ProvidesOf<Head>> : never
     >
-  : Walked<Faults, Asks, Gives>
+  : Walked<Faults, Asks, A['gives']>
+
+/** The symbols that are provided for sure. */
+type Sure<Provides> = unknown extends Provides
+  ? never
+  : Provides extends Required<Provides>
+    ? keyof Provides
+    : { [K in keyof Provides]-?: {} extends Pick<Provides, K> ? never : K }[keyof Provides]
+
+/** Where links have conditions, whoever is skipped is so by the same link, or knows. */
+type FlatGuard<Head extends Node, A extends Around> = A['kind'] extends 'conditional'
+  ? GuardOf<Head> extends false
+    ? 'step'
+    : GuardOf<Head>
+  : GuardOf<Head>
 
 type FlatFault<
   Head extends Node,
   Layers extends readonly unknown[],
   M extends Mode,
-  Kind,
-  All extends readonly Node[],
+  A extends Around,
 > =
   Layers[0] extends RequiresOf<Head>
     ? never
-    : FaultsBeside<Head, FindAll<RequiresOf<Head>, Layers>, M, Kind, All>[keyof RequiresOf<Head>]
+    : FlatFaults<Head, FindAll<RequiresOf<Head>, Layers>, M, A>[keyof RequiresOf<Head>]
 
-type FaultsBeside<Head extends Node, Finds, M extends Mode, Kind, All extends readonly Node[]> = {
+type FlatFaults<Head extends Node, Finds, M extends Mode, A extends Around> = {
   [K in keyof Finds]: Finds[K] extends Other<infer Provided>
     ? WRONG_TYPE<IdOf<Head>, K, Provided, RequiredType<RequiresOf<Head>, K>>
-    : M extends 'open'
+    : IsFree<Head, K, Finds[K], M> extends true
       ? never
-      : IsOptional<RequiresOf<Head>, K> extends true
-        ? never
-        : Finds[K] extends Perhaps
-          ? MayBeSkipped<IdOf<Head>, K>
-          : Finds[K] extends Missing
-            ? Kind extends 'graph'
-              ? NotInGraph<IdOf<Head>, K>
-              : [ProviderOf<K, All>] extends [never]
-                ? NothingProvides<IdOf<Head>, K>
-                : ProvidedBeside<IdOf<Head>, K, ProviderOf<K, All>>
-            : never
+      : Finds[K] extends Perhaps
+        ? A['kind'] extends 'conditional'
+          ? never
+          : OnlyPerhaps<IdOf<Head>, K, A['start']>
+        : A['kind'] extends 'unordered'
+          ? [ProviderOf<K, A['all']>] extends [never]
+            ? NothingProvides<IdOf<Head>, K>
+            : ProvidedBeside<IdOf<Head>, K, ProviderOf<K, A['all']>>
+          : NotInGraph<IdOf<Head>, K>
 }
