@@ -25,6 +25,7 @@ import {
   tryAgain,
   tryRevertAgain,
 } from './failure.ts'
+import type { RetryRound } from './records.ts'
 import { reopenRun, resumeRun } from './resume.ts'
 import { atomReverted, callRevert, revertNode, revertScope } from './revert.ts'
 import {
@@ -162,10 +163,22 @@ function decided(run: Run, retry: AtomRun, answer: StrategyAnswer | undefined): 
     if (answer.value !== undefined) run.strategyValues.set(retry.path, answer.value)
   }
   const last = retry.rounds?.at(-1)
-  if (answer.decision === 'REVERT' && last !== undefined) {
-    retry.rounds = [...(retry.rounds ?? []).slice(0, -1), { ...last, decision: 'REVERT' }]
+  if (last !== undefined) {
+    retry.rounds = [...(retry.rounds ?? []).slice(0, -1), { ...last, ...remembered(answer) }]
   }
   if (!follow(run, retry.scope, answer.decision)) goOutwards(run, retry, asked.failure)
+}
+
+/** What of a strategy's answer has to outlive this process. */
+function remembered({ decision, value, delayMs }: StrategyAnswer): Partial<RetryRound> {
+  if (decision === 'REVERT') return { decision }
+  if (decision !== 'RETRY' || (value === undefined && delayMs === undefined)) return {}
+  return {
+    next: {
+      ...(value === undefined ? {} : { value }),
+      ...(delayMs === undefined ? {} : { delayMs }),
+    },
+  }
 }
 
 function failed(run: Run, event: Extract<MachineEvent, { kind: 'failed' }>): boolean {

@@ -22,6 +22,12 @@ export interface RetryRound {
   readonly failures: { readonly [atom: string]: Failure }
   /** A strategy's answer that passed the failure outwards: it is not asked again about this round. */
   readonly decision?: 'REVERT' | undefined
+  /** A strategy's answer to run the flow again: what the next round provides, and how long it waits. */
+  readonly next?: { readonly value?: Json | undefined; readonly delayMs?: number | undefined }
+  /** `forEach`: values that were left to try when it began, if any. */
+  readonly left?: number | undefined
+  /** `times`: how many attempts there are, where an expression said so when it began. */
+  readonly attempts?: number | undefined
 }
 
 /** The atom detail: one row for each atom that has started, been ignored or reverted. */

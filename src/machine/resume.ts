@@ -82,8 +82,24 @@ function restoreAtom(run: Run, record: AtomRecord): void {
   atom.failure = record.failure
   atom.revertFailure = record.revertFailure
   atom.rounds = record.rounds === null ? null : [...record.rounds]
+  if (record.kind === 'retry') restoreRounds(run, atom)
   if (record.state === 'REVERT_FAILURE') run.revertFailures++
   if (record.dueAt !== null) run.waiting++
+}
+
+/** U1: what a retry still has to try, and what its strategy wanted for the next round. */
+function restoreRounds(run: Run, retry: AtomRun): void {
+  const { scope, rounds } = retry
+  const last = rounds?.at(-1)
+  scope.valuesLeft = last?.left ?? 0
+  scope.attempts = last?.attempts ?? null
+  const value = rounds?.findLast(({ next }) => next?.value !== undefined)?.next?.value
+  if (value !== undefined) run.strategyValues.set(retry.path, value)
+  // Once it waits for its next round, the delay has become the time when that is due.
+  const delayMs = last?.next?.delayMs
+  if (delayMs !== undefined && retry.state !== 'RETRYING') {
+    run.strategyDelays.set(retry.path, delayMs)
+  }
 }
 
 function retryAt(run: Run, path: string): AtomRun {

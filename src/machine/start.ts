@@ -6,7 +6,7 @@ import type { Json } from '../base/json.ts'
 import type { FlowPlan, NodePlan } from '../flow/compile.ts'
 import type { DeciderDepth } from '../flow/resolved.ts'
 import type { EvaluatedValue, EvaluatePurpose } from './events.ts'
-import type { IgnoreReason } from './records.ts'
+import type { IgnoreReason, RetryRound } from './records.ts'
 import {
   ensureAtom,
   ensureNode,
@@ -200,7 +200,13 @@ export function roundKnown(
   attempts: number | null,
 ): void {
   const scope = retry.scope
-  retry.rounds = [...(retry.rounds ?? []), { value, failures: {} }]
+  const round: RetryRound = {
+    value,
+    failures: {},
+    ...(left > 0 ? { left } : {}),
+    ...(attempts === null ? {} : { attempts }),
+  }
+  retry.rounds = [...(retry.rounds ?? []), round]
   retry.executeCalls++
   scope.valuesLeft = left
   scope.attempts = attempts

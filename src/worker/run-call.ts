@@ -295,8 +295,9 @@ function findStrategy(body: Body): unknown {
 
 async function decide(body: Body): Promise<unknown> {
   const { task, rounds, args } = body.request
+  const history = (rounds ?? []).map(({ value, failures }) => ({ value, failures }))
   body.codeOfStep = 'TaskFailed'
-  const decision = await body.strategy?.decide(copyOf(rounds ?? []), copyOf(args), body.context)
+  const decision = await body.strategy?.decide(copyOf(history), copyOf(args), body.context)
   body.codeOfStep = 'InvalidResult'
   return readDecision(task, decision)
 }
