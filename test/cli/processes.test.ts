@@ -137,6 +137,10 @@ test('jobs are found, suspended, resumed, cancelled and run again', async (t) =>
 
   const suspended = await place.run(['jobs', 'suspend', 'k'])
   assert.equal(suspended.code, 0, suspended.stderr)
+  const suspending = ['jobs', 'list', '--state', 'SUSPENDING']
+  await eventually(async () => (await place.run(suspending)).stdout !== '', {
+    withinMs: 20_000,
+  })
   await place.write('open', '')
   const watched = await place.run(['jobs', 'watch', 'k'])
   assert.equal(watched.code, 4, watched.stderr)

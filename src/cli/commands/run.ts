@@ -190,9 +190,11 @@ async function pastSuspension(
   options: ResumeOptions,
   begin: () => Promise<Outcome<Json>>,
 ): Promise<Outcome<Json>> {
-  const { mail } = await store.mailOf(jobId)
+  const [{ mail }, found] = [await store.mailOf(jobId), await store.job(jobId)]
+  const wasAsked =
+    found?.detail.state === 'SUSPENDING' || mail.some(({ kind }) => kind === 'suspend')
   const outcome = await begin()
-  const isStale = outcome.state === 'SUSPENDED' && mail.some(({ kind }) => kind === 'suspend')
+  const isStale = wasAsked && outcome.state === 'SUSPENDED'
   return isStale && options.signal?.aborted !== true ? begin() : outcome
 }
 
