@@ -191,7 +191,7 @@ function compositionOf(source: SourceFlow, definitions: readonly Definition[]): 
   const id = source.id ?? ''
   const where = `the flow "${id}"`
   const change = (more: Partial<SourceFlow>): unknown => {
-    return compositionOf({ ...source, ...more } as SourceFlow, definitions) // of the same kind
+    return compositionOf({ ...source, ...more }, definitions)
   }
   const read = once(() => {
     const { id: _, ...rest } = source

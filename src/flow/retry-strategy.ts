@@ -72,6 +72,7 @@ export function retryStrategy<Value = never>(
     async decide(history, given, context) {
       const answer = await decide(history, given, context)
       if (typeof answer === 'string') return { decision: answer }
+      if (typeof answer !== 'object' || answer === null) return answer // refused by whoever asked
       const { delay, ...rest } = answer
       return delay === undefined
         ? rest

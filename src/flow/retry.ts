@@ -105,13 +105,25 @@ export function sourceRetry(retry: TaskRetry | Retry, where: string): JsonObject
     throw new UsageError(`${where} is ${describe(retry)}, expected such as { attempts: 3 }`)
   }
   const source: { [key: string]: Json } = {}
-  for (const [key, value] of Object.entries(retry)) {
+  const entries: [string, unknown][] = Object.entries(retry)
+  for (const [key, value] of entries) {
     if (value === undefined) continue
     if (key === 'when') source[key] = conditionOf(value, `${where}.when`)
-    else if (key === 'strategy') source[key] = isRetryStrategy(value) ? value.name : value
+    else if (key === 'strategy') source[key] = strategyName(value, where)
     else source[key] = templateOf(value, `${where}.${key}`)
   }
   return source
+}
+
+function strategyName(strategy: unknown, where: string): string {
+  if (typeof strategy === 'string') return strategy
+  if (isRetryStrategy(strategy)) return strategy.name
+  throw new UsageError(
+    `${where}.strategy is ${describe(strategy)}, expected what retryStrategy() makes`,
+    {
+      hint: 'or the name of a strategy that a worker has',
+    },
+  )
 }
 
 /** A condition as a document has it: CEL without `${{ }}`. */

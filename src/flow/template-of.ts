@@ -78,7 +78,7 @@ function convert(value: unknown, where: string, path: readonly PropertyKey[]): D
     return out
   }
   try {
-    return toJson(value) as DocumentJson // fresh, so nobody minds its being writable
+    return toJson(value)
   } catch (error) {
     if (!(error instanceof NotSerialisableError)) throw error
     const at = path.length === 0 ? where : `${where}: ${formatPath(path)}`

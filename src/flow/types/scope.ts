@@ -53,7 +53,22 @@ export type Merged<Layers extends readonly unknown[], Start> = MergeLayers<Layer
 type MergeLayers<Layers extends readonly unknown[], Start, Merge> = Layers extends readonly [
   infer Bottom,
 ]
-  ? Merge & Omit<Bottom, keyof Merge | keyof Start>
+  ? Add<Merge, Omit<Bottom, keyof Start>>
   : Layers extends readonly [infer Top, ...infer Rest]
-    ? MergeLayers<Rest, Start, [keyof Merge] extends [never] ? Top : Merge & Omit<Top, keyof Merge>>
+    ? MergeLayers<Rest, Start, [keyof Merge] extends [never] ? Top : Add<Merge, Top>>
     : Merge
+
+/** Newer symbols and older ones; one that is only perhaps there falls back to the older one of its name. */
+type Add<Newer, Older> = Newer &
+  Omit<Older, keyof Newer> &
+  FallBack<Pick<Older, keyof Older & Unsure<Newer>>, Newer>
+
+type FallBack<Older, Newer> = {
+  [K in keyof Older]: Older[K] | (K extends keyof Newer ? Exclude<Newer[K], undefined> : never)
+}
+
+/** The symbols that are only perhaps there. */
+type Unsure<Provides> =
+  Provides extends Required<Provides>
+    ? never
+    : { [K in keyof Provides]-?: {} extends Pick<Provides, K> ? K : never }[keyof Provides]

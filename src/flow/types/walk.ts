@@ -29,7 +29,7 @@ export interface Walked<
 export type Mode = 'closed' | 'open'
 
 /** A list that the compiler cannot see into, or that is too long for it: left to the check at run time. */
-export type Unwalked = Walked<readonly [], unknown, unknown>
+export type Unwalked = Walked<readonly []>
 
 /** One after the other: each sees what those before it provide, and `Start`. */
 export type WalkLinear<N extends readonly Node[], Start, M extends Mode> = Step<
