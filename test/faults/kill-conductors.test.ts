@@ -2,25 +2,20 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { postFlow } from '../conductor/fixtures.ts'
 import { eventually } from '../support/eventually.ts'
 import { lastFirst } from '../support/last-first.ts'
 import { Random } from '../support/random.ts'
 import { spawnNode, type NodeProcess } from '../support/spawn-node.ts'
 import { freshUrl, storeAt } from '../support/stores.ts'
-import type { JobState, Store } from '../../persistence/store.ts'
 import { checkJob, linesByJob } from './check-job.ts'
 import { PROGRAM, type ProgramOptions } from './conductor-program.ts'
 import { newLedger, readLedger, writeLine } from './ledger.ts'
-import { randomWork, type Work } from './workload.ts'
+import { keepPosting, openJobs, tasksEnd } from './load.ts'
+import type { Work } from './workload.ts'
 
 const KILLS = Number(process.env['ZAGFLOW_TEST_KILLS'] ?? 25)
 const SEED = Number(process.env['ZAGFLOW_TEST_FIRST_SEED'] ?? 1)
 const CONDUCTORS = 2
-/** Jobs that are kept open while conductors are killed. */
-const OPEN = 40
-const MOST_JOBS = 1500
-const OPEN_STATES: readonly JobState[] = ['POSTING', 'UNCLAIMED', 'CLAIMED', 'PARKED']
 
 for (const kind of ['sqlite', 'postgres'] as const) {
   test(`${kind}: ${KILLS} conductors are killed under load: every job ends as it must, and nothing that was recorded runs again`, async (t) => {
@@ -76,38 +71,4 @@ for (const kind of ['sqlite', 'postgres'] as const) {
     t.diagnostic(`${works.size} jobs, ${calls} calls, of which ${again} ran again under their key`)
     assert.ok(again > 0, 'no call was met by a kill: this has tested nothing')
   })
-}
-
-/** Waits until so many more tasks have ended: moments under load, however fast the machine is. */
-async function tasksEnd(ledger: string, count: number): Promise<void> {
-  const ended = () => readLedger(ledger).filter(({ what }) => what === 'end').length
-  const before = ended()
-  await eventually(() => ended() >= before + count, {
-    withinMs: 60_000,
-    everyMs: 20,
-  })
-}
-
-async function openJobs(store: Store): Promise<number> {
-  const { jobs } = await store.findJobs({ states: OPEN_STATES, limit: OPEN * 2 })
-  return jobs.length
-}
-
-/** Posts work as fast as it is done, so that there is always some. */
-async function keepPosting(
-  store: Store,
-  random: Random,
-  works: Map<string, Work>,
-  isWanted: () => boolean,
-): Promise<void> {
-  while (isWanted() && works.size < MOST_JOBS) {
-    const room = OPEN - (await openJobs(store))
-    for (let i = 0; i < room; i++) {
-      const work = randomWork(random)
-      const { delayMs } = work
-      const job = await postFlow(store, work.root, delayMs === undefined ? {} : { delayMs })
-      works.set(job.id, work)
-    }
-    await sleep(50)
-  }
 }
