@@ -339,7 +339,7 @@ function atomDue(run: Run, atom: AtomRun): boolean {
 
 function cancel(run: Run, reason: string): boolean {
   if (isFinal(run.state)) return false
-  run.reason ??= reason
+  if (!run.abortAll) run.reason = reason
   run.abortAll = true
   if (run.state === 'PENDING') {
     goFlow(run, 'REVERTED')
@@ -380,6 +380,8 @@ function suspend(run: Run, reason: string): boolean {
     return true
   }
   if (run.state !== 'RUNNING' && run.state !== 'REVERTING') return false
+  // A cancelled flow that is suspended while it reverts was cancelled all the same.
+  run.reason ??= reason
   goFlow(run, 'SUSPENDING')
   return true
 }

@@ -193,6 +193,9 @@ function isHealed(atom: AtomRun): boolean {
 export function resumeRun(run: Run): boolean {
   if (run.state === 'SUCCESS' || run.state === 'REVERTED' || run.state === 'FAILURE') return false
   const wasSuspending = run.state === 'SUSPENDING'
+  // Why it was suspended is no longer why it is as it is; why it was cancelled is.
+  if (run.state === 'SUSPENDED' && !run.abortAll && run.root.intention !== 'REVERT')
+    run.reason = null
   if (run.state !== 'RESUMING') goFlow(run, 'RESUMING')
   if (wasSuspending) goFlow(run, 'SUSPENDING')
   else goFlow(run, run.root.intention === 'REVERT' ? 'REVERTING' : 'RUNNING')

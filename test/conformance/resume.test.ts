@@ -55,6 +55,7 @@ describe('suspending', () => {
     hand.begin().answer('a').answer('b', 'fail').answer('b')
     hand.feed({ kind: 'suspend', reason: 'test' }).answer('a')
     assert.equal(hand.run.state, 'SUSPENDED')
+    assert.equal(hand.run.reason, 'test')
     hand.restart().answer('a').answer('b')
     assert.deepEqual(hand.events, [
       'flow RESUMING',

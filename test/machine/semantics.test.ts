@@ -210,6 +210,7 @@ describe('a cancel', () => {
     play.calls = []
     play.feed({ kind: 'cancel', reason: 'no' }).answer('a')
     assert.equal(play.run.state, 'REVERTED')
+    assert.equal(play.run.reason, 'no')
   })
 
   it('after the end changes nothing', () => {
