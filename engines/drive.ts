@@ -272,14 +272,14 @@ export class FlowDriver implements Committing, CallListener {
 
   /** False: values are being loaded, and the commands of this event go on when they are there. */
   #feed(event: MachineEvent): boolean {
-    const step = advance(this.#run, event, this.#options.clock.now())
-    this.#record(step)
+    const now = this.#options.clock.now()
+    const step = advance(this.#run, event, now)
+    this.#record(step, now)
     return this.#prepare(step.commands, 0)
   }
 
-  #record(step: Step): void {
+  #record(step: Step, at: number): void {
     if (step.transitions.length > 0) this.#failuresByAtom = null
-    const at = this.#options.clock.now()
     for (const transition of step.transitions) {
       const seq = ++this.#seq
       if (transition.kind === 'flow') this.#changes.flow = true
@@ -449,8 +449,9 @@ export class FlowDriver implements Committing, CallListener {
       revision: this.#revision,
       historySeq: this.#seq,
       mailTaken: changes.mailTaken,
-      ...(job === null ? {} : { job, mailRead: this.#mailRead }),
-      ...(changes.flow ? { flow: this.#flowChange(loaded.detail.startedAt === null) } : {}),
+      job: job ?? undefined,
+      mailRead: job === null ? undefined : this.#mailRead,
+      flow: changes.flow ? this.#flowChange(loaded.detail.startedAt === null) : undefined,
       atoms,
       scopes,
       calls: changes.calls,

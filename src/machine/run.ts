@@ -220,7 +220,7 @@ export function ensureScope(run: Run, plan: FlowPlan, parent: ScopeRun): ScopeRu
 
 /** The atom of a task, or a scope's retry, made when it is first asked for. */
 export function ensureAtom(run: Run, plan: TaskPlan | RetryPlan, scope: ScopeRun): AtomRun {
-  const path = plan.kind === 'retry' ? `${scope.path}:retry` : `${scope.path}/${plan.id}`
+  const path = pathOf(plan, scope)
   const known = run.atoms.get(path)
   if (known !== undefined) return known
   const atom: AtomRun = {
@@ -243,6 +243,12 @@ export function ensureAtom(run: Run, plan: TaskPlan | RetryPlan, scope: ScopeRun
   }
   run.atoms.set(path, atom)
   return atom
+}
+
+/** The plan's own text where it is the same: maps find a text that they know by its identity, without comparing it. */
+function pathOf(plan: TaskPlan | RetryPlan, scope: ScopeRun): string {
+  if (scope.path === scope.plan.path) return plan.path
+  return plan.kind === 'retry' ? `${scope.path}:retry` : `${scope.path}/${plan.id}`
 }
 
 /** The node of a child, atom or scope. */

@@ -77,19 +77,23 @@ export const FLOW_TRANSITIONS: readonly Row<FlowState>[] = [
   ['FAILURE', 'RESUMING', 'an operator tries or skips a failed revert'],
 ]
 
-const allowed = (rows: readonly Row<string>[]): ReadonlySet<string> =>
-  new Set(rows.map(([from, to]) => `${from}>${to}`))
+/** States by the state before them; looked up for each transition of each atom. */
+function allowed<S extends string>(rows: readonly Row<S>[]): ReadonlyMap<S, ReadonlySet<S>> {
+  const after = new Map<S, Set<S>>(rows.map(([from]) => [from, new Set()]))
+  for (const [from, to] of rows) after.get(from)?.add(to)
+  return after
+}
 const atomAllowed = allowed(ATOM_TRANSITIONS)
 const flowAllowed = allowed(FLOW_TRANSITIONS)
 
 /** Whether an atom may go from one state to another. */
 export function atomMayGo(from: AtomState, to: AtomState): boolean {
-  return atomAllowed.has(`${from}>${to}`)
+  return atomAllowed.get(from)?.has(to) === true
 }
 
 /** Whether a flow may go from one state to another. */
 export function flowMayGo(from: FlowState, to: FlowState): boolean {
-  return flowAllowed.has(`${from}>${to}`)
+  return flowAllowed.get(from)?.has(to) === true
 }
 
 /** Whether a flow in this state has ended: nothing happens to it any more, unless an operator asks. */

@@ -129,8 +129,11 @@ export class TaskRegistry {
       for (const task of tasks) this.#search(task, module, depth - 1, seen)
     }
     if (!isModule(value)) return
-    for (const key of Object.keys(value))
+    for (const key of Object.keys(value)) {
+      // What a flow's document names is in its `tasks`; the document itself may be long.
+      if (isIterable(tasks) && (key === 'document' || key === '~node')) continue
       this.#search(memberOf(value, key), module, depth - 1, seen)
+    }
   }
 }
 
