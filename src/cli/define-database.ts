@@ -1,7 +1,7 @@
 /** Commands about the database, and the doctor. */
 import { Option, type Command } from 'commander'
 import type { PruneFlags } from './commands/database.ts'
-import type { Definer } from './program.ts'
+import type { Definer } from './definer.ts'
 
 export function defineDatabase(program: Command, { command, group }: Definer): void {
   const db = group(

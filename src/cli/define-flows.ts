@@ -1,8 +1,8 @@
 /** Commands about flows: check, draw, register. */
 import { Option } from 'commander'
-import type { CheckFlags, GraphFlags, RegisteredFlags } from './commands/flow.ts'
+import type { GraphFlags } from './commands/flow.ts'
 import { tasksOption } from './define-running.ts'
-import type { Definer } from './program.ts'
+import type { Definer } from './definer.ts'
 
 export function defineFlows({ command, group }: Definer): void {
   const flow = group(
@@ -11,7 +11,7 @@ export function defineFlows({ command, group }: Definer): void {
     `zagflow flow check checkout.yaml --tasks ./tasks.ts
 zagflow flow graph checkout.yaml --format dot | dot -Tsvg > checkout.svg`,
   )
-  command<CheckFlags>(
+  command(
     flow,
     'check',
     'Checks flows, and says where what is wrong.',
@@ -49,7 +49,7 @@ zagflow flow graph checkout.yaml --format dot | dot -Tsvg > checkout.svg`,
       return (context) => schemaCommand(context)
     },
   )
-  command<RegisteredFlags>(
+  command(
     flow,
     'register',
     'Keeps a flow under its name; a new version where its content changed.',

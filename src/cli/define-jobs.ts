@@ -4,7 +4,7 @@ import type { HistoryFlags, ListFlags, WatchFlags } from './commands/jobs.ts'
 import type { ReasonFlags, RetryFlags, RevertFlags } from './commands/steer.ts'
 import { inputOptions } from './define-running.ts'
 import { wholeNumber } from './numbers.ts'
-import { repeated, type Definer } from './program.ts'
+import { repeated, type Definer } from './definer.ts'
 
 const JOB = 'Its id, the beginning of its id, or its key.'
 

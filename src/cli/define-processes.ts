@@ -1,12 +1,11 @@
 /** Commands that are processes of their own. */
 import { Option, type Command } from 'commander'
-import type { ConductorFlags } from './commands/conductor.ts'
 import { engineOptions, tasksOption } from './define-running.ts'
 import { wholeNumber } from './numbers.ts'
-import type { Definer } from './program.ts'
+import type { Definer } from './definer.ts'
 
 export function defineProcesses(program: Command, { command }: Definer): void {
-  command<ConductorFlags>(
+  command(
     program,
     'conductor',
     'Claims jobs and runs them; prints one line "ready". SIGTERM hands everything over.',
@@ -14,10 +13,10 @@ export function defineProcesses(program: Command, { command }: Definer): void {
     [tasksOption(), ...conductorOptions()],
     async () => {
       const { conductorCommand } = await import('./commands/conductor.ts')
-      return (context, _, flags) => conductorCommand(context, flags)
+      return (context) => conductorCommand(context)
     },
   )
-  command<ConductorFlags>(
+  command(
     program,
     'dev',
     'Everything in one process: registers flows, runs what is posted, shows each step.',
@@ -26,7 +25,7 @@ zagflow dev checkout.yaml          # in another terminal: zagflow post checkout 
     [tasksOption(), ...conductorOptions()],
     async () => {
       const { devCommand } = await import('./commands/conductor.ts')
-      return (context, given, flags) => devCommand(context, given, flags)
+      return (context, given) => devCommand(context, given)
     },
   ).argument('[flow...]', 'Files to register; their `tasks:` are loaded.')
   command(
@@ -37,7 +36,7 @@ zagflow dev checkout.yaml          # in another terminal: zagflow post checkout 
     [tasksOption()],
     async () => {
       const { workerCommand } = await import('./commands/worker.ts')
-      return async (context) => workerCommand(context)
+      return async () => workerCommand()
     },
   )
 }

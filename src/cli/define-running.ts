@@ -3,7 +3,7 @@ import { Option, type Command } from 'commander'
 import type { RunFlags } from './commands/run.ts'
 import type { PostFlags } from './commands/post.ts'
 import { wholeNumber } from './numbers.ts'
-import { repeated, type Definer } from './program.ts'
+import { repeated, type Definer } from './definer.ts'
 
 const FLOW = 'A file (.yaml, .json), module.ts#export, or a registered name[@version].'
 
@@ -68,7 +68,7 @@ export function inputOptions(): readonly Option[] {
 
 export function tasksOption(): Option {
   return new Option('-t, --tasks <module>', 'A module with tasks; any number of times.').argParser(
-    (value: string, before: readonly string[] = []) => [...before, value],
+    (value: string, before: readonly string[] | undefined) => [...(before ?? []), value],
   )
 }
 

@@ -152,7 +152,7 @@ async function lookAtConductors(
     tell({
       what: 'conductors',
       is: 'well',
-      says: `${name} on ${host} (process ${pid}): ${String(flows)} flows, ${count(tasks.length, 'task')}`,
+      says: `${name} on ${host} (process ${pid}): ${Number(flows)} flows, ${count(tasks.length, 'task')}`,
     })
   }
   return conductors

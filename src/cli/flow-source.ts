@@ -8,7 +8,7 @@ import { loadFlow } from '../flow/load.ts'
 import type { Runnable } from '../flow/runnable.ts'
 import { isRunnable } from '../client/prepare.ts'
 import { moduleUrl } from '../worker/load-module.ts'
-import { TaskRegistry } from '../worker/registry.ts'
+import type { TaskRegistry } from '../worker/registry.ts'
 import { exportsOf, importModule, loadTasks, refuseMissing } from './modules.ts'
 
 /** A flow that was found, with the tasks that came with it. */

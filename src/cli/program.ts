@@ -1,6 +1,7 @@
 /** The tree of commands: names, options and help. Bodies are imported when they are called, because help must be quick. */
 import { Command, CommanderError, Option } from 'commander'
-import type { CommonFlags, Context } from './context.ts'
+import type { CommonFlags } from './context.ts'
+import { examples, type Definer } from './definer.ts'
 import { defineDatabase } from './define-database.ts'
 import { defineFlows } from './define-flows.ts'
 import { defineJobs } from './define-jobs.ts'
@@ -10,28 +11,6 @@ import { EXIT, type ExitCode } from './exit-codes.ts'
 import { LOG_LEVELS } from './settings/names.ts'
 import type { Terminal } from './terminal.ts'
 import { packageVersion } from './version.ts'
-
-/** The body of a command: what it was given, its options, and where it is. */
-export type Body<Flags> = (
-  context: Context,
-  given: readonly string[],
-  flags: Flags & CommonFlags,
-) => Promise<ExitCode>
-
-/** Makes commands that have the common options, and bodies that are told everything. */
-export interface Definer {
-  /** A command below `parent`; `usage` is such as `show <job>`. `example` is shown at the end of its help. */
-  command<Flags>(
-    parent: Command,
-    usage: string,
-    about: string,
-    example: string,
-    options: readonly Option[],
-    body: () => Promise<Body<Flags>>,
-  ): Command
-  /** A command that has only commands below it. */
-  group(name: string, about: string, example: string): Command
-}
 
 /** The program, and the function that runs it and says its exit code. */
 export function createProgram(terminal: Terminal): {
@@ -50,6 +29,7 @@ export function createProgram(terminal: Terminal): {
     .version(packageVersion(), '-V, --version', 'Prints the version.')
     .helpOption('-h, --help', 'Shows this.')
     .showHelpAfterError('See how it is used: zagflow help')
+    .configureHelp({ optionDescription: describe })
     .exitOverride()
   const definer: Definer = {
     command(parent, usage, about, example, options, body) {
@@ -100,9 +80,13 @@ const PROGRAM_EXAMPLES = `zagflow run checkout.yaml --set sku=A1 --set quantity=
 zagflow dev --tasks ./tasks.ts
 zagflow post checkout.yaml --set sku=A1 --wait`
 
-function examples(text: string): string {
-  const lines = text.split('\n').map((line) => `  ${line}`)
-  return `\n${lines.length === 1 ? 'Example:' : 'Examples:'}\n${lines.join('\n')}`
+/** What an option is for; choices and defaults beside it, where they say something. */
+function describe({ description, argChoices, defaultValue }: Option): string {
+  const more: string[] = []
+  if (argChoices !== undefined) more.push(argChoices.join(', '))
+  const isSaid = typeof defaultValue === 'string' || typeof defaultValue === 'number'
+  if (isSaid) more.push(`default ${defaultValue}`)
+  return more.length === 0 ? description : `${description} (${more.join('; ')})`
 }
 
 function pathOf(command: Command): string {
@@ -123,11 +107,4 @@ function commonOptions(): readonly Option[] {
     new Option('--log <level>', `How much is logged: ${LOG_LEVELS.join(', ')}.`),
     new Option('--no-color', 'No colours.'),
   ].map((option) => option.helpGroup('Options of every command:'))
-}
-
-/** `--name value`, given any number of times. */
-export function repeated(flags: string, about: string): Option {
-  return new Option(flags, about)
-    .default([], 'none')
-    .argParser((value: string, before: readonly string[]) => [...before, value])
 }

@@ -2,7 +2,7 @@
 import { Context, type CommonFlags } from './context.ts'
 import type { ExitCode } from './exit-codes.ts'
 import { errorData, errorText, exitCodeOf } from './fail.ts'
-import type { Body } from './program.ts'
+import type { Body } from './body.ts'
 import type { Terminal } from './terminal.ts'
 
 export async function runBody<Flags>(

@@ -124,7 +124,7 @@ export class Workplace {
   async data(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Data> {
     const { stdout, stderr, code } = await this.run([...args, '--json'], env)
     try {
-      return JSON.parse(stdout) as Data
+      return parsed(stdout)
     } catch (cause) {
       throw new Error(`no JSON (exit code ${String(code)}): ${stdout}\n${stderr}`, { cause })
     }
@@ -134,6 +134,11 @@ export class Workplace {
 /** JSON that a test looks into: whatever it looks for and is not there fails its assertion. */
 export interface Data {
   readonly [key: string]: unknown
+}
+
+/** What a command printed as JSON. */
+export function parsed(text: string): Data {
+  return JSON.parse(text) as Data
 }
 
 function cleanEnvironment(): NodeJS.ProcessEnv {

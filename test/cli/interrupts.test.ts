@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { linear, Workplace } from './command.ts'
+import { linear, parsed, Workplace } from './command.ts'
 
 async function gated(t: Parameters<typeof Workplace.create>[0]): Promise<Workplace> {
   const place = await Workplace.create(t)
@@ -62,7 +62,7 @@ test('after kill -9 a run goes on where it was, at once, for its process can be 
   assert.equal(rest.code, 0, rest.stderr)
   const ledger = await place.ledger()
   assert.equal(ledger.filter((line) => line === 'pack A1').length, 1)
-  assert.deepEqual(JSON.parse(rest.stdout), {
+  assert.deepEqual(parsed(rest.stdout), {
     parcel: 'parcel of A1',
     tracking: 't of parcel of A1',
   })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { eventually } from '../support/eventually.ts'
-import { linear, Workplace } from './command.ts'
+import { linear, parsed, Workplace } from './command.ts'
 
 test('a conductor, a poster and a watcher in processes of their own', async (t) => {
   const place = await Workplace.create(t)
@@ -35,17 +35,17 @@ test('a conductor, a poster and a watcher in processes of their own', async (t) 
   const events = watched.stdout
     .trim()
     .split('\n')
-    .map((line) => JSON.parse(line))
+    .map((line) => parsed(line))
   assert.deepEqual(
-    events.map(({ seq }) => seq),
+    events.map((event) => event['seq']),
     events.map((_, at) => at + 1),
     'every event, one a line, each once',
   )
-  assert.equal(events.at(-1).state, 'SUCCESS')
+  assert.equal(events.at(-1)?.['state'], 'SUCCESS')
 
   const waited = await place.run(['post', 'journey.yaml', '--set', 'sku=W', '--wait'])
   assert.equal(waited.code, 0, waited.stderr)
-  assert.deepEqual(JSON.parse(waited.stdout), {
+  assert.deepEqual(parsed(waited.stdout), {
     parcel: 'parcel of W',
     tracking: 't of parcel of W',
   })
@@ -58,9 +58,9 @@ test('a conductor, a poster and a watcher in processes of their own', async (t) 
     .stderr()
     .trim()
     .split('\n')
-    .map((line) => JSON.parse(line))
+    .map((line) => parsed(line))
   assert.ok(
-    lines.some(({ message }) => message === 'job ended SUCCESS'),
+    lines.some((line) => line['message'] === 'job ended SUCCESS'),
     'its log is JSON lines',
   )
 })
@@ -118,7 +118,7 @@ test('dev registers flows, runs what is posted, and shows each step', async (t) 
   await dev.says(/^ready dev /m)
   const posted = await place.run(['post', 'order', '--wait', '-q'])
   assert.equal(posted.code, 0, posted.stderr)
-  assert.deepEqual(JSON.parse(posted.stdout), { tracking: 't of parcel of A1' })
+  assert.deepEqual(parsed(posted.stdout), { tracking: 't of parcel of A1' })
   await dev.says(/"message":"order\/pack SUCCESS"/)
   dev.kill('SIGINT')
   assert.equal((await dev.ended).code, 0)

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { linear, Workplace } from './command.ts'
+import { linear, parsed, Workplace } from './command.ts'
 
 test('a flow runs to its end: its output on stdout, everything else on stderr', async (t) => {
   const place = await Workplace.create(t)
   const { code, stdout, stderr } = await place.run(['run', 'order.yaml', '--set', 'sku=B2'])
   assert.equal(code, 0, stderr)
-  assert.deepEqual(JSON.parse(stdout), { tracking: 't of parcel of B2' })
+  assert.deepEqual(parsed(stdout), { tracking: 't of parcel of B2' })
   assert.match(stderr, /^flow: the file order\.yaml$/m, 'it says which flow it took')
   assert.match(stderr, /RUNNING +pack/)
   assert.match(stderr, /SUCCESS +send/)
@@ -24,13 +24,13 @@ test('a flow that fails says what failed and was reverted, with exit code 1', as
   await place.write('bad.yaml', linear('bad', ['pack', 'fail']))
   const { code, stdout, stderr } = await place.run(['run', 'bad.yaml', '--json'])
   assert.equal(code, 1)
-  const { job, ...rest } = JSON.parse(stdout)
+  const { job, ...rest } = parsed(stdout)
   assert.deepEqual(rest, {
     flow: 'bad',
     state: 'REVERTED',
     failures: [{ atom: 'bad/fail', code: 'TaskFailed', message: 'no post today' }],
   })
-  assert.match(job, /^[0-9a-f-]{36}$/)
+  assert.match(String(job), /^[0-9a-f-]{36}$/)
   assert.match(stderr, /bad\/fail: no post today/)
   assert.deepEqual(await place.ledger(), ['pack A1', 'unpack'])
 })
@@ -40,7 +40,8 @@ test('a revert that fails is left to the operator, who decides and goes on', asy
   await place.write('stuck.yaml', linear('stuck', ['pack', 'sticky', 'fail']))
   const { code, stdout, stderr } = await place.run(['run', 'stuck.yaml', '--json'])
   assert.equal(code, 1)
-  const { job, state } = JSON.parse(stdout)
+  const { job: id, state } = parsed(stdout)
+  const job = String(id)
   assert.equal(state, 'FAILURE')
   assert.match(stderr, /zagflow jobs revert [0-9a-f-]+ stuck\/sticky --again \(or --skip\)/)
   const shown = await place.run(['jobs', 'show', job])
@@ -53,7 +54,7 @@ test('a revert that fails is left to the operator, who decides and goes on', asy
   assert.equal(skipped.code, 0, skipped.stderr)
   const again = await place.run(['run', '--resume', job, '--tasks', 'tasks.mjs', '--json'])
   assert.equal(again.code, 1, again.stderr)
-  assert.equal(JSON.parse(again.stdout).state, 'REVERTED')
+  assert.equal(parsed(again.stdout)['state'], 'REVERTED')
   assert.deepEqual(await place.ledger(), ['pack A1', 'stick', 'unpack'])
 })
 
@@ -77,7 +78,7 @@ tasks: tasks.mjs
   const output = async (args: readonly string[], stdin?: string) => {
     const { stdout, stderr } = await place.run(['run', 'echo.yaml', '-q', ...args], {}, stdin)
     assert.notEqual(stdout, '', stderr)
-    return JSON.parse(stdout).all
+    return parsed(stdout)['all']
   }
   assert.deepEqual(await output([]), { sku: 'standard', quantity: 1, more: {} })
   assert.deepEqual(await output(['-i', '@in.json', '--set', 'sku=00123', '-s', 'more.deep=[1]']), {
@@ -125,7 +126,7 @@ export { same, order }
   const exported = await place.run(['run', './flows.ts#order', '--set', 'sku=T', '-q'])
   assert.equal(exported.code, 0, exported.stderr)
   assert.match(exported.stderr, /flow: order of \.\/flows\.ts/)
-  assert.deepEqual(JSON.parse(exported.stdout), {
+  assert.deepEqual(parsed(exported.stdout), {
     parcel: 'parcel of T',
     tracking: 't of parcel of T',
   })

@@ -15,10 +15,8 @@ import { findFlow } from '../flow-source.ts'
 import { loadTasks } from '../modules.ts'
 import { serviceLogger } from '../service-logger.ts'
 
-export type ConductorFlags = Record<never, never>
-
 /** `zagflow conductor` */
-export async function conductorCommand(context: Context, _: ConductorFlags): Promise<ExitCode> {
+export async function conductorCommand(context: Context): Promise<ExitCode> {
   const { settings } = context
   if (settings.broker !== undefined && settings.tasks.length > 0) {
     throw new UsageError('a conductor with a broker runs no tasks: workers do', {
@@ -42,7 +40,6 @@ export async function conductorCommand(context: Context, _: ConductorFlags): Pro
 export async function devCommand(
   context: Context,
   references: readonly string[],
-  _: ConductorFlags,
 ): Promise<ExitCode> {
   const { settings, terminal, registered } = context
   context.refuseBroker()

@@ -12,8 +12,6 @@ import { flowText, flowTable } from '../printing/flows.ts'
 import { drawTree } from '../printing/tree.ts'
 import { count } from '../printing/text.ts'
 
-export type CheckFlags = Record<never, never>
-export type RegisteredFlags = Record<never, never>
 export interface GraphFlags {
   readonly format: 'mermaid' | 'dot' | 'tree'
 }

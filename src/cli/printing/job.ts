@@ -93,9 +93,9 @@ function atomText(
   const below: string[] = []
   if (atom.failure !== null) below.push(paint.red(plainText(atom.failure.message)))
   else {
-    const failed = calls
-      .filter(({ failure, direction }) => failure !== null && direction === 'execute')
-      .at(-1)
+    const failed = calls.findLast(
+      ({ failure, direction }) => failure !== null && direction === 'execute',
+    )
     if (failed?.failure != null && atom.state !== 'SUCCESS')
       below.push(paint.red(plainText(failed.failure.message)))
     else if (failed?.failure != null)
