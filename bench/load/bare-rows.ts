@@ -84,7 +84,9 @@ export function bareRowsOfBetterSqlite3(file: string): BareRows {
   const statement = database.prepare(insertion(() => '?'))
   return {
     insert: (rows) => rate(rows, (values) => statement.run(...values)),
-    close: async () => void database.close(),
+    async close() {
+      database.close()
+    },
   }
 }
 

@@ -30,7 +30,8 @@ export function countStore(store: Store): { readonly store: Store; readonly coun
       return (...args: readonly unknown[]) => {
         if (name === 'commit') count.commits++
         else if (typeof name === 'string' && WRITES.has(name)) count.others++
-        return Reflect.apply(value, target, args)
+        const answer: unknown = Reflect.apply(value, target, args)
+        return answer
       }
     },
   })

@@ -40,7 +40,7 @@ export async function runJobs(
   const registry = TaskRegistry.of(flow)
   let left = options.jobs
   let allEnded = (): void => {}
-  let failed = (_: Error): void => {}
+  let failed: (error: Error) => void = () => {}
   const over = new Promise<void>((resolve, reject) => {
     allEnded = resolve
     failed = reject

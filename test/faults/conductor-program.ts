@@ -62,21 +62,19 @@ async function main(options: ProgramOptions): Promise<void> {
     const stopped = conductor.stop()
     stopping ??= stopped
       .then(() => store.stop())
-      .then(() => console.log('done'))
+      .then(() => process.stdout.write('done\n'))
       .then(() => {
         // An engine may be left with a task that does not listen: it must not keep the process.
         process.exit(0)
       })
   })
   await conductor.start()
-  console.log('ready')
+  process.stdout.write('ready\n')
 }
 
 const log = (level: string) => (fields: object, message: string) =>
-  console.error(
-    level,
-    message,
-    JSON.stringify(fields, (_, value: unknown) => said(value)),
+  void process.stderr.write(
+    `${level} ${message} ${JSON.stringify(fields, (_, value: unknown) => said(value))}\n`,
   )
 const said = (value: unknown): unknown => (value instanceof Error ? value.message : value)
 const stderrLogger = {

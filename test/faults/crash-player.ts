@@ -179,7 +179,8 @@ function watched(
       return async (...args: readonly unknown[]) => {
         told.asked(1)
         try {
-          return await Reflect.apply(value, target, args)
+          const answer: unknown = await Reflect.apply(value, target, args)
+          return answer
         } finally {
           told.asked(-1)
         }
@@ -230,11 +231,11 @@ function tasks(begin: (context: CallContext) => void): { readonly [name: string]
       revert: reverting(({ attempt }) => attempt === 2 || refuse(`revert ${attempt}`)),
     },
     third: {
-      execute: executing(({ round }) => round === 3 || refuse(`round ${String(round)}`)),
+      execute: executing(({ round }) => round === 3 || refuse(`round ${JSON.stringify(round)}`)),
       revert,
     },
     likesC: {
-      execute: executing(({ value }) => value === 'c' || refuse(`not ${String(value)}`)),
+      execute: executing(({ value }) => value === 'c' || refuse(`not ${JSON.stringify(value)}`)),
       revert,
     },
   }

@@ -50,7 +50,9 @@ export function ledgerTasks(
     work: work(() => 5),
     fail: work(() => refuse('it always fails')),
     flaky: work(({ attempt }) => (attempt < 3 ? refuse(`attempt ${attempt}`) : 5)),
-    round: work((_context, { round }) => (round === 2 ? 5 : refuse(`round ${String(round)}`))),
+    round: work((_context, { round }) =>
+      round === 2 ? 5 : refuse(`round ${JSON.stringify(round)}`),
+    ),
     stuck: {
       execute: (_args, context) => body(context, 'execute', () => 5),
       revert: (_undo, context) =>

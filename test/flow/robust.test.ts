@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { canonicalJson, toJson } from '../../src/base/codec.ts'
 import { ExpressionError, InvalidFlowError, NotSerialisableError } from '../../src/base/errors.ts'
 import { toFailure } from '../../src/base/failure.ts'
