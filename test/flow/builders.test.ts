@@ -5,6 +5,7 @@ import { graph, linear, unordered } from '../../src/flow/composition.ts'
 import { flow } from '../../src/flow/flow.ts'
 import { parseDocument } from '../../src/flow/parse.ts'
 import { retryStrategy } from '../../src/flow/retry-strategy.ts'
+import { taskDefinitionOf } from '../../src/flow/task-brand.ts'
 import { task } from '../../src/flow/task.ts'
 import { cel, from } from '../../src/flow/template-of.ts'
 import type { Node } from '../../src/flow/types/node.ts'
@@ -431,5 +432,100 @@ test('a retry strategy answers in one form, its delay in milliseconds', async ()
   })
   assert.deepEqual(await patient.decide([round, round], { limit: 2 }, context), {
     decision: 'REVERT',
+  })
+})
+
+test('what a strategy should not have answered is left to whoever asked', async () => {
+  const silent = retryStrategy('silent', () => undefined as never)
+  assert.equal(await silent.decide([], {}, {} as never), undefined)
+  const hasty = retryStrategy('hasty', () => ({ decision: 'RETRY', delay: 5 as never }))
+  await assert.rejects(
+    hasty.decide([], {}, {} as never),
+    /the delay that "hasty" gave is 5: a duration needs a unit; write 5s or 5ms/,
+  )
+})
+
+test('a strategy is what retryStrategy() made, or a name', () => {
+  const decide = (): 'RETRY' => 'RETRY'
+  assert.throws(
+    () => linear('x', [reserve], { retry: { strategy: { decide } as never } }),
+    /retry\.strategy is an object with decide, expected what retryStrategy\(\) makes/,
+  )
+  assert.throws(() => retryStrategy('my strategy', decide), UsageError)
+})
+
+test('a task is known by its brand, for its module may have loaded another copy of the package', () => {
+  assert.equal(taskDefinitionOf(reserve.as('x').when('true')), reserve.definition)
+  const foreign = { [Symbol.for('zagflow.task')]: reserve.definition }
+  assert.equal(taskDefinitionOf(foreign), reserve.definition)
+  assert.equal(taskDefinitionOf({ name: 'inventory.reserve' }), undefined)
+})
+
+test('execute and revert are called as methods of the options, with what they were given', async () => {
+  const calls: unknown[] = []
+  const options = {
+    prefix: 'p',
+  }
+  const { definition } = task('t', {
+    requires: { a: z.string() },
+    provides: { b: z.string() },
+    execute: ({ a }, { attempt }) => ({ b: `${options.prefix}${a}${attempt}` }),
+    revert({ args, result }, { outcome }) {
+      calls.push([args, result, outcome])
+    },
+  })
+  const context = { attempt: 2, outcome: 'success' } as never
+  assert.deepEqual(definition.execute({ a: 'x' } as never, context), { b: 'px2' })
+  await definition.revert?.({ args: { a: 'x' }, result: { b: 'px2' } } as never, context)
+  assert.deepEqual(calls, [[{ a: 'x' }, { b: 'px2' }, 'success']])
+})
+
+test('schemas that libraries write in their own way are those of documents', () => {
+  const tree: z.ZodType<unknown> = z.lazy(() => z.object({ of: z.array(tree) }))
+  const { signature } = task('t', {
+    requires: {
+      id: z.uuid(),
+      when: z.iso.datetime(),
+      any: z.json(),
+      names: z.record(z.string(), z.int().min(1)),
+      tree,
+      maybe: z.string().nullish(),
+    },
+    execute: () => undefined,
+  }).definition
+  assert.deepEqual(signature.requires, {
+    id: { schema: { type: 'string', format: 'uuid' } },
+    when: { schema: { type: 'string', format: 'date-time' } },
+    any: { schema: {} },
+    names: { schema: { type: 'object', additionalProperties: { type: 'integer', minimum: 1 } } },
+    tree: {
+      schema: {
+        type: 'object',
+        properties: { of: { type: 'array', items: {} } },
+        required: ['of'],
+      },
+    },
+    maybe: { schema: { type: ['string', 'null'] }, optional: true },
+  })
+  assert.throws(
+    () => flow('f', { input: { tree } }, []),
+    /its input has "tree", whose schema refers to itself; take z\.json\(\) there/,
+  )
+})
+
+test('a constant that documents could not keep is refused where it is written', () => {
+  const any = task('any', { requires: { value: z.unknown() }, execute: () => undefined })
+  const withValue = (value: unknown): unknown => any.with({ value } as never)
+  assert.throws(() => withValue({ a: { __proto__: null, constructor: 1 } }), /a key "constructor"/)
+  assert.throws(
+    () => withValue({ at: [new Map()] }),
+    /with\.value: at\[0\] is a Map, expected JSON/,
+  )
+  assert.throws(() => withValue(Number.NaN), /finite number/)
+  const step = any.with({
+    value: { list: [from('a.b'), '${{ x }}', cel('1 + 1')], gone: undefined },
+  })
+  assert.deepEqual(bindingsOf(step), {
+    value: { list: ['${{ a.b }}', '$${{ x }}', '${{ 1 + 1 }}'] },
   })
 })
