@@ -1,5 +1,5 @@
 /** `zagflow flow …`: what flows are, without running them. */
-import { InvalidFlowError, ZagflowError } from '../../base/errors.ts'
+import { composeIssue, InvalidFlowError, ZagflowError } from '../../base/errors.ts'
 import { didYouMean } from '../../base/did-you-mean.ts'
 import { sourceOf, prepare, type PreparedFlow } from '../../client/prepare.ts'
 import { drawDot, drawMermaid } from '../../flow/draw.ts'
@@ -48,10 +48,10 @@ export async function checkCommand(
   return wrong === 0 ? EXIT.done : EXIT.usage
 }
 
-/** One line a problem, `file:line:column: what`, as editors and CI read it. */
+/** One line a problem, `file:line:column …`, as editors and CI read it. */
 function checkText(reference: string, error: ZagflowError): string {
   if (!(error instanceof InvalidFlowError)) return `${reference}: ${error.message}`
-  return error.message
+  return error.issues.map((issue) => composeIssue(issue, error.source ?? reference)).join('\n  ')
 }
 
 /** `zagflow flow graph FLOW` */
