@@ -134,7 +134,9 @@ for (const backend of STORES) {
     await eventually(async () => (await job.state()).flowState === 'SUSPENDING')
     workshop.open()
     const suspended = await job.outcome({ orSuspended: true })
+    assert.ok(suspended.state !== 'SUCCESS')
     assert.equal(suspended.state, 'SUSPENDED')
+    assert.equal(suspended.reason, 'for the night')
     const { state, parkedFor, flowState } = await job.state()
     assert.deepEqual(
       { state, parkedFor, flowState },
