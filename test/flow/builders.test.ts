@@ -248,6 +248,7 @@ test('the signature tells workers and documents what a task needs and gives', ()
     provides: { out: z.array(z.json()) },
     topic: 'mail',
     timeout: '30s',
+    heartbeat: '5s',
     retry: { attempts: 5, delay: '1s', factor: 2, maxDelay: '1m', jitter: 0.2 },
     revertRetry: { attempts: 9 },
     repeat: 'never',
@@ -269,6 +270,7 @@ test('the signature tells workers and documents what a task needs and gives', ()
     retry: { attempts: 5, delayMs: 1000, factor: 2, maxDelayMs: 60000, jitter: 0.2 },
     revertRetry: { attempts: 9 },
     timeoutMs: 30000,
+    heartbeatMs: 5000,
     repeat: 'never',
     priority: 5,
     revert: true,
@@ -481,7 +483,7 @@ test('execute and revert are called as methods of the options, with what they we
 })
 
 test('schemas that libraries write in their own way are those of documents', () => {
-  const tree: z.ZodType<unknown> = z.lazy(() => z.object({ of: z.array(tree) }))
+  const tree: z.ZodType = z.lazy(() => z.object({ of: z.array(tree) }))
   const { signature } = task('t', {
     requires: {
       id: z.uuid(),

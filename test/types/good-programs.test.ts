@@ -162,6 +162,19 @@ test('a graph takes its order from its symbols and links', () => {
   accept(f)
 })
 
+test('in a graph a node may require a symbol of outside and provide a new one of its name', () => {
+  const count = task('count', {
+    requires: { m: z.string() },
+    provides: { m: z.number() },
+    execute: () => ({ m: 1 }),
+  })
+  const use = task('use', { requires: { m: z.number() }, execute: () => undefined })
+  const f = graph('f', [use, count])
+  same<InputOf<typeof f>, { m: string }>(true)
+  accept(f)
+  accept(flow('g', { kind: 'graph', input: { m: z.string() } }, [use, count]))
+})
+
 test('branches that exclude each other may provide the same symbol', () => {
   accept(
     graph('f', [noop, hear.as('left'), hear.as('right'), say], {

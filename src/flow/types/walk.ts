@@ -221,14 +221,19 @@ type Flat<
           ? IdTwice<IdOf<Head>>
           : A['kind'] extends 'graph'
             ? [Taken & Sure<ProvidesOf<Head>>] extends [never]
-              ? FlatFault<Head, Layers, M, A>
+              ? FlatFault<Head, SeenBy<Head, Layers, A>, M, A>
               : TwoProviders<IdOf<Head>, Taken & Sure<ProvidesOf<Head>>>
-            : FlatFault<Head, Layers, M, A>,
+            : FlatFault<Head, SeenBy<Head, Layers, A>, M, A>,
       ],
       M extends 'open'
-        ? Layers[0] extends RequiresOf<Head>
+        ? SeenBy<Head, Layers, A>[0] extends RequiresOf<Head>
           ? Asks
-          : Asks & Unmet<RequiresOf<Head>, FindAll<RequiresOf<Head>, Layers>, FlatGuard<Head, A>>
+          : Asks &
+              Unmet<
+                RequiresOf<Head>,
+                FindAll<RequiresOf<Head>, SeenBy<Head, Layers, A>>,
+                FlatGuard<Head, A>
+              >
         : Asks,
       A['kind'] extends 'graph' ? Taken | Sure<ProvidesOf<Head>> : never
     >
@@ -240,6 +245,17 @@ type Sure<Provides> = unknown extends Provides
   : Provides extends Required<Provides>
     ? keyof Provides
     : { [K in keyof Provides]-?: {} extends Pick<Provides, K> ? never : K }[keyof Provides]
+
+/** What a node sees: not what it gives itself, where it requires a symbol of that name. */
+type SeenBy<
+  Head extends Node,
+  Layers extends readonly unknown[],
+  A extends Around,
+> = A['kind'] extends 'graph'
+  ? [keyof RequiresOf<Head> & keyof ProvidesOf<Head>] extends [never]
+    ? Layers
+    : readonly [Omit<A['gives'], keyof RequiresOf<Head> & keyof ProvidesOf<Head>>, A['start']]
+  : Layers
 
 /** Where links have conditions, whoever is skipped is so by the same link, or knows. */
 type FlatGuard<Head extends Node, A extends Around> = A['kind'] extends 'conditional'
