@@ -152,9 +152,8 @@ export async function showCommand(context: Context, reference: string): Promise<
     return EXIT.done
   }
   terminal.print(JSON.stringify(source, null, 2))
-  terminal.say(
-    `Its tasks are not at hand, so this is its source; name them with --tasks: ${problem}`,
-  )
+  terminal.say('This is its source; for its tree, name the module of its tasks with --tasks.')
+  terminal.say(terminal.talk.dim(problem?.split('\n').slice(0, 3).join('\n') ?? ''))
   return EXIT.done
 }
 

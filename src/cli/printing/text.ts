@@ -30,24 +30,19 @@ export function pad(text: string, width: number): string {
 export function cut(text: string, width: number): string {
   if (widthOf(text) <= width) return text
   let made = ''
-  let used = 0
+  let left = width - 1
+  let isCut = false
   for (const part of text.split(/(\u001b\[[0-9;]*m)/)) {
-    if (part.startsWith('\u001b')) {
-      made += part
-      continue
-    }
-    for (const character of part) {
-      const wide = widthOf(character)
-      if (used + wide > width - 1) {
-        used = width
-        break
+    // Colours are kept, also behind the cut: they end what they began.
+    if (part.startsWith('\u001b')) made += part
+    else if (!isCut) {
+      for (const character of part) {
+        left -= widthOf(character)
+        isCut = left < 0
+        if (isCut) break
+        made += character
       }
-      made += character
-      used += wide
-    }
-    if (used === width) {
-      made += width > 0 ? '…' : ''
-      used = width + 1
+      if (isCut && width > 0) made += '…'
     }
   }
   return made
