@@ -1,11 +1,12 @@
 /**
  * Cost per task by the size of the flow: it must be flat. Chains, fan-outs and layered graphs of no-op tasks, through the
- * whole engine in memory (`run()`) and through the machine alone. What is done once for a flow (checking, compiling) is
- * measured by `compile`.
+ * whole engine in memory (what `run()` does) and through the machine alone. What is done once for a flow (checking, compiling)
+ * is measured by `compile`.
  */
-import { run } from '../src/client/run.ts'
-import { planOf, runMachine } from './load/machine-run.ts'
-import { SHAPES, shape } from './load/shapes.ts'
+import { compile, type Plan } from '../src/flow/compile.ts'
+import { runPlan } from './load/engine-run.ts'
+import { runMachine } from './load/machine-run.ts'
+import { resolvedShape, SHAPES } from './load/shapes.ts'
 import { alternate, elapsedMs, ratios, type Case } from './measure/rounds.ts'
 import { goalText, printTable, spreadText, verdict } from './measure/table.ts'
 
@@ -16,32 +17,21 @@ const TASKS_A_ROUND = 100_000
 const GOAL = { atMost: 1.5 }
 
 const headings = ['shape', 'tasks', 'µs a task', `times that of ${BASE}`, 'goal', '']
-console.log('The whole engine in memory: run()\n')
-await measure((name, size) => {
-  const flow = shape(name, size)
-  return async () => {
-    const outcome = await run(flow, {})
-    if (outcome.state !== 'SUCCESS') throw new Error(`expected SUCCESS, got ${outcome.state}`)
-  }
-})
+console.log('The whole engine in memory\n')
+await measure(runPlan)
 console.log('\nThe machine alone\n')
-await measure((name, size) => {
-  const plan = planOf(shape(name, size))
-  return () => runMachine(plan)
-})
+await measure(runMachine)
 
-async function measure(
-  make: (name: (typeof SHAPES)[number], size: number) => () => unknown,
-): Promise<void> {
+async function measure(run: (plan: Plan) => unknown): Promise<void> {
   const rows: string[][] = []
   for (const name of SHAPES) {
     const cases: { [size: string]: Case } = {}
     for (const size of [BASE, ...SIZES]) {
-      const work = make(name, size)
+      const plan = compile(resolvedShape(name, size), `${name} ${size}`)
       cases[`${size}`] = async () => {
         const times = TASKS_A_ROUND / size
         const ms = await elapsedMs(async () => {
-          for (let time = 0; time < times; time++) await work()
+          for (let time = 0; time < times; time++) await run(plan)
         })
         return (ms * 1000) / TASKS_A_ROUND
       }

@@ -1,15 +1,7 @@
-import { compile, type Plan } from '../../src/flow/compile.ts'
-import type { Runnable } from '../../src/flow/runnable.ts'
-import { prepare } from '../../src/client/prepare.ts'
+import type { Plan } from '../../src/flow/compile.ts'
 import { advance } from '../../src/machine/advance.ts'
 import type { CallRef, MachineEvent } from '../../src/machine/events.ts'
 import { createRun, takeChanges } from '../../src/machine/run.ts'
-import { TaskRegistry } from '../../src/worker/registry.ts'
-
-export function planOf(flow: Runnable): Plan {
-  const { document, documentHash } = prepare(flow.document, TaskRegistry.of(flow).signatures())
-  return compile(document, documentHash)
-}
 
 /** Drives a plan through the machine alone: every call succeeds at once, every change is taken. Throws if it does not succeed. */
 export function runMachine(plan: Plan): void {
