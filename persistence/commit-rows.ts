@@ -13,7 +13,7 @@ import type { FlowCommit } from './store.ts'
 
 type Rows = readonly (readonly Cell[])[]
 
-/** A batch as rows by table. A table without rows gets no statement. */
+/** A batch as rows by table. A table without rows gets no statement. A row may end before its last columns: they are null. */
 export interface CommitRows {
   /** Flows that stay claimed: their fence. */
   readonly fences: Rows
@@ -65,12 +65,18 @@ export const flowShape: RowShape = {
 export const takenShape: RowShape = { job_id: 'text', key: 'text' }
 
 /** The rows of a table: the id of their flow (or job), then their columns. */
-export function shapeOf<T>(owner: string, columns: readonly Column<T>[]): RowShape {
+function shapeOf<T>(owner: string, columns: readonly Column<T>[]): RowShape {
   return Object.fromEntries([
     [owner, 'text'] as const,
     ...columns.map(({ name, kind }) => [name, kind] as const),
   ])
 }
+
+export const atomShape = shapeOf('flow_id', atomColumns)
+export const scopeShape = shapeOf('flow_id', scopeColumns)
+export const callShape = shapeOf('flow_id', callColumns)
+export const resultShape = shapeOf('flow_id', resultColumns)
+export const historyShape = shapeOf('job_id', historyColumns)
 
 /** Makes the rows of a batch. Throws what `JSON.stringify` throws for values that are none. */
 export function commitRows(batch: readonly FlowCommit[]): CommitRows {
@@ -116,6 +122,8 @@ function add<T>(
   for (const record of records) {
     const row: Cell[] = [owner]
     writeCells(columns, record, row)
+    // Most of the last columns are null; a row that ends before them is less to send and to parse.
+    while (row.at(-1) === null) row.pop()
     rows.push(row)
   }
 }

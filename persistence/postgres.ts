@@ -10,7 +10,17 @@
  */
 import type { Knex } from 'knex'
 import type { CommitRows } from './commit-rows.ts'
-import { endShape, fenceShape, flowShape, shapeOf, takenShape } from './commit-rows.ts'
+import {
+  atomShape,
+  callShape,
+  endShape,
+  fenceShape,
+  flowShape,
+  historyShape,
+  resultShape,
+  scopeShape,
+  takenShape,
+} from './commit-rows.ts'
 import {
   deleteTaken,
   endJobs,
@@ -271,19 +281,19 @@ async function commit(
   write('flow', flowShape, batch.flows, (from) => {
     return updateDetails(flow_details, from, now, mine.flow_id)
   })
-  write('atom', shapeOf('flow_id', atomColumns), batch.atoms, (from) => {
+  write('atom', atomShape, batch.atoms, (from) => {
     return upsertRows(atoms, atomColumns, from, mine.flow_id)
   })
-  write('scope', shapeOf('flow_id', scopeColumns), batch.scopes, (from) => {
+  write('scope', scopeShape, batch.scopes, (from) => {
     return upsertRows(scopes, scopeColumns, from, mine.flow_id)
   })
-  write('call', shapeOf('flow_id', callColumns), batch.calls, (from) => {
+  write('call', callShape, batch.calls, (from) => {
     return insertRows(calls, 'flow_id', callColumns, from, mine.flow_id)
   })
-  write('result', shapeOf('flow_id', resultColumns), batch.results, (from) => {
+  write('result', resultShape, batch.results, (from) => {
     return insertRows(results, 'flow_id', resultColumns, from, mine.flow_id)
   })
-  write('story', shapeOf('job_id', historyColumns), batch.history, (from) => {
+  write('story', historyShape, batch.history, (from) => {
     return insertRows(history, 'job_id', historyColumns, from, mine.job_id)
   })
   write('mail', takenShape, batch.taken, (from) => deleteTaken(mailbox, from, mine.job_id))

@@ -13,7 +13,17 @@ import type { Knex } from 'knex'
 import type { Clock } from '../src/base/clock.ts'
 import type { Logger } from '../src/base/logger.ts'
 import type { CommitRows } from './commit-rows.ts'
-import { endShape, fenceShape, flowShape, shapeOf, takenShape } from './commit-rows.ts'
+import {
+  atomShape,
+  callShape,
+  endShape,
+  fenceShape,
+  flowShape,
+  historyShape,
+  resultShape,
+  scopeShape,
+  takenShape,
+} from './commit-rows.ts'
 import { Database } from './database.ts'
 import type { Dialect, MailAnswer, PostedRow } from './dialect.ts'
 import { loadDriver } from './drivers.ts'
@@ -158,11 +168,18 @@ async function pragma(connection: Connection, statement: string): Promise<unknow
  * cell parses its row again, which is half as fast.
  */
 function rows(shape: RowShape, cells: readonly (readonly Cell[])[]): Sql {
-  const picks = Object.keys(shape).map((column, at) => {
-    return name(`json_extract(value, '$[${at}]') as ${column}`)
-  })
-  return sql`(select ${join(picks, ', ')} from jsonb_each(${JSON.stringify(cells)}))`
+  let picks = picksOfShapes.get(shape)
+  if (picks === undefined) {
+    const columns = Object.keys(shape)
+    picks = name(
+      columns.map((column, at) => `json_extract(value, '$[${at}]') as ${column}`).join(', '),
+    )
+    picksOfShapes.set(shape, picks)
+  }
+  return sql`(select ${picks} from jsonb_each(${JSON.stringify(cells)}))`
 }
+
+const picksOfShapes = new WeakMap<RowShape, Sql>()
 
 function jsonEquals(column: Sql, key: string, value: unknown, sealed: boolean): Sql {
   const path = name(sealed ? `, '$.v'` : '')
@@ -264,19 +281,13 @@ async function commit(
   }
   const { flow_details, atoms, scopes, calls, results, history, mailbox } = tables
   await run(batch.flows, flowShape, (from) => updateDetails(flow_details, from, now))
-  await run(batch.atoms, shapeOf('flow_id', atomColumns), (from) =>
-    upsertRows(atoms, atomColumns, from),
-  )
-  await run(batch.scopes, shapeOf('flow_id', scopeColumns), (from) =>
-    upsertRows(scopes, scopeColumns, from),
-  )
-  await run(batch.calls, shapeOf('flow_id', callColumns), (from) =>
-    insertRows(calls, 'flow_id', callColumns, from),
-  )
-  await run(batch.results, shapeOf('flow_id', resultColumns), (from) =>
+  await run(batch.atoms, atomShape, (from) => upsertRows(atoms, atomColumns, from))
+  await run(batch.scopes, scopeShape, (from) => upsertRows(scopes, scopeColumns, from))
+  await run(batch.calls, callShape, (from) => insertRows(calls, 'flow_id', callColumns, from))
+  await run(batch.results, resultShape, (from) =>
     insertRows(results, 'flow_id', resultColumns, from),
   )
-  await run(batch.history, shapeOf('job_id', historyColumns), (from) =>
+  await run(batch.history, historyShape, (from) =>
     insertRows(history, 'job_id', historyColumns, from),
   )
   await run(batch.taken, takenShape, (from) => deleteTaken(mailbox, from))
