@@ -53,6 +53,7 @@ function executeRequest(source: RequestSource, command: CallCommand): CallReques
     topic: task.topic ?? 'default',
     args: source.values.arguments(atom.plan),
     timeoutMs: task.timeoutMs,
+    heartbeatMs: task.heartbeatMs,
     repeat: task.repeat,
     priority: atom.plan.priority,
   }

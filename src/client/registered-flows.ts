@@ -1,5 +1,6 @@
 import { NotFoundError, UsageError } from '../base/errors.ts'
 import type { SourceDocument } from '../flow/document.ts'
+import { MAX_BUILT_BYTES } from '../flow/names.ts'
 import { parseDocument } from '../flow/parse.ts'
 import type { Store } from '../../persistence/store.ts'
 
@@ -22,7 +23,9 @@ export class RegisteredFlows {
     if (found === null) throw await this.#notFound(name, version)
     const known = this.#documents.get(found.hash)
     if (known !== undefined) return known
-    const document = parseDocument(await this.#store.document(found.hash))
+    const document = parseDocument(await this.#store.document(found.hash), {
+      maxBytes: MAX_BUILT_BYTES, // builders may have made it
+    })
     this.#documents.set(found.hash, document)
     for (const oldest of this.#documents.keys()) {
       if (this.#documents.size <= MAX_KEPT) break

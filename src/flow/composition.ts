@@ -28,7 +28,7 @@ export interface CompositionOptions<
 > {
   /** Asked when something in it failed. @default none: the next one outwards is asked */
   readonly retry?: R | undefined
-  /** Longest time of one round; then what runs is aborted, and it is a failure. @default none */
+  /** Longest time of the whole flow, its retries included; then what runs is aborted, and it is a failure. @default none */
   readonly timeout?: Duration | undefined
   /** Runs only if the expression is true. */
   readonly when?: When

@@ -77,7 +77,7 @@ const taskNode = strict(
     revertRetry: taskRetrySchema
       .optional()
       .meta({ description: 'Attempts of its revert. Default: those of `retry`.' }),
-    timeout: timeoutSchema.optional(),
+    timeout: timeoutSchema.optional().meta({ description: 'Longest time of one attempt.' }),
     topic: nameSchema.optional().meta({ description: 'Which workers run it.' }),
     repeat: z
       .literal('never')
@@ -89,7 +89,9 @@ const taskNode = strict(
 
 const flowKeys = {
   retry: retrySchema.optional(),
-  timeout: timeoutSchema.optional(),
+  timeout: timeoutSchema
+    .optional()
+    .meta({ description: 'Longest time of the whole flow, its retries included.' }),
   onChildFailure: z
     .enum(ON_CHILD_FAILURE)
     .optional()

@@ -4,7 +4,7 @@ import { UsageError } from '../base/errors.ts'
 import type { Definition } from './definition.ts'
 import { describe, type SourceDocument, type SourceNode } from './document.ts'
 import { toMs, type Duration } from './duration-option.ts'
-import type { FlowKind } from './names.ts'
+import { MAX_BUILT_BYTES, type FlowKind } from './names.ts'
 import { parseDocument } from './parse.ts'
 import type { OnChildFailure } from './resolved.ts'
 import { conditionOf, sourceRetry, type Retry } from './retry.ts'
@@ -56,7 +56,7 @@ export function definitionsOf(
 
 /** The document that builders wrote, checked, in normal form, frozen. Throws {@link InvalidFlowError}. */
 export function readDocument(written: unknown): SourceDocument {
-  return deepFreeze(parseDocument(written))
+  return deepFreeze(parseDocument(written, { maxBytes: MAX_BUILT_BYTES }))
 }
 
 /** The value of a function that is called when it is first needed. */

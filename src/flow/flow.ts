@@ -49,7 +49,7 @@ export interface FlowOptions<
   readonly links?: readonly Link<Ids, LinkWhen>[] | undefined
   /** Asked when something in it failed. @default none: the flow is reverted */
   readonly retry?: R | undefined
-  /** Longest time of one round of the flow. @default none */
+  /** Longest time of the whole flow, its retries included; then what runs is aborted and it is reverted. @default none */
   readonly timeout?: Duration | undefined
   /** For searching jobs. */
   readonly labels?: { readonly [name: string]: string } | undefined

@@ -54,8 +54,13 @@ export const MAX_SYMBOL = 100
 export const MAX_NODES = 200_000
 /** Levels of nodes. */
 export const MAX_NODE_DEPTH = 64
-/** Bytes of a document as JSON. */
+/** Bytes of a document as JSON, when it is read from a text or another process. */
 export const MAX_DOCUMENT_BYTES = 2 * 1024 * 1024
+/**
+ * Bytes of a document that builders made: code wrote it, so that only the number of nodes has to bound it. 64 MB is room for
+ * all of them, 335 bytes each.
+ */
+export const MAX_BUILT_BYTES = 64 * 1024 * 1024
 
 const PROTOTYPE_WORDS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype'])
 

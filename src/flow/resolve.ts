@@ -180,6 +180,7 @@ function buildTask(
     revertRetry:
       source.revertRetry === undefined ? signature?.revertRetry : taskRetry(source.revertRetry),
     timeoutMs: source.timeout === undefined ? signature?.timeoutMs : ms(source.timeout),
+    heartbeatMs: signature?.heartbeatMs,
     repeat: source.repeat ?? signature?.repeat,
     revert: signature?.revert ?? true,
   })

@@ -79,6 +79,8 @@ export interface ResolvedTask extends ResolvedCommon {
   readonly retry?: ResolvedTaskRetry | undefined
   readonly revertRetry?: ResolvedTaskRetry | undefined
   readonly timeoutMs?: number | undefined
+  /** Longest silence of one attempt. */
+  readonly heartbeatMs?: number | undefined
   readonly repeat?: 'never' | undefined
   /** Whether the task has a `revert`; without one it reverts to nothing, at once. */
   readonly revert: boolean
@@ -150,6 +152,8 @@ export interface TaskSignature {
   readonly retry?: ResolvedTaskRetry | undefined
   readonly revertRetry?: ResolvedTaskRetry | undefined
   readonly timeoutMs?: number | undefined
+  /** Longest silence of one attempt. */
+  readonly heartbeatMs?: number | undefined
   readonly repeat?: 'never' | undefined
   readonly priority?: number | undefined
   readonly revert: boolean

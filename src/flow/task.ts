@@ -53,6 +53,11 @@ export interface TaskOptions<Requires extends Shape, Provides extends Shape> {
   readonly topic?: string | undefined
   /** Longest time of one attempt; then its signal aborts and it is a failure. @default none */
   readonly timeout?: Duration | undefined
+  /**
+   * Longest silence of one attempt: without `ctx.heartbeat()` or `ctx.progress()` for so long its signal aborts and it is a
+   * failure, `TimedOut`. @default none
+   */
+  readonly heartbeat?: Duration | undefined
   /** Attempts, in both directions. @default { attempts: 1 } */
   readonly retry?: TaskRetry | undefined
   /** Attempts of `revert`. @default those of `retry` */
@@ -85,6 +90,7 @@ const KEYS = [
   'provides',
   'topic',
   'timeout',
+  'heartbeat',
   'retry',
   'revertRetry',
   'repeat',
@@ -162,7 +168,7 @@ function signatureOf(
   requires: ReadShape,
   provides: ReadShape,
 ): TaskSignature {
-  const { topic, timeout, retry, revertRetry, repeat, priority } = options
+  const { topic, timeout, heartbeat, retry, revertRetry, repeat, priority } = options
   const subject = `the task "${name}"`
   const topicProblem = topic === undefined ? undefined : nameProblem(topic)
   if (topicProblem !== undefined) throw new UsageError(`${subject}: topic: ${topicProblem}`)
@@ -183,7 +189,8 @@ function signatureOf(
     ...(revertRetry === undefined
       ? {}
       : { revertRetry: resolveTaskRetry(revertRetry, `${subject}: revertRetry`) }),
-    ...(timeout === undefined ? {} : { timeoutMs: timeoutMs(timeout, subject) }),
+    ...(timeout === undefined ? {} : { timeoutMs: limitMs(timeout, subject, 'timeout') }),
+    ...(heartbeat === undefined ? {} : { heartbeatMs: limitMs(heartbeat, subject, 'heartbeat') }),
     ...(repeat === undefined ? {} : { repeat }),
     ...(priority === undefined ? {} : { priority }),
     revert: options.revert !== undefined,
@@ -224,10 +231,10 @@ function isModuleUrl(cpu: unknown): boolean {
   return typeof cpu === 'string' && URL.canParse(cpu)
 }
 
-function timeoutMs(timeout: Duration, subject: string): number {
-  const ms = toMs(timeout, `${subject}: timeout`)
+function limitMs(limit: Duration, subject: string, option: 'timeout' | 'heartbeat'): number {
+  const ms = toMs(limit, `${subject}: ${option}`)
   if (ms > 0) return ms
-  throw new UsageError(`${subject}: a timeout is longer than 0`)
+  throw new UsageError(`${subject}: a ${option} is longer than 0`)
 }
 
 const NOTHING = Object.freeze({})

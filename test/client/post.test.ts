@@ -9,6 +9,7 @@ import {
   NotFoundError,
   UsageError,
 } from '../../src/base/errors.ts'
+import { linear } from '../../src/flow/composition.ts'
 import { flow } from '../../src/flow/flow.ts'
 import { MemoryBoard } from '../../jobboard/memory.ts'
 import type { JobBoard } from '../../jobboard/jobboard.ts'
@@ -145,6 +146,18 @@ for (const backend of STORES) {
     await later.result()
     const past = await zag.post(order, { sku: 'C3' }, { at: new Date(0) })
     await past.result()
+  })
+
+  test(`a flow that is too big for a text is registered and posted, because builders made it (${backend})`, async (t) => {
+    leakCheck(t)
+    const url = await freshUrl(t, backend)
+    if (url === null) return
+    const { reserve, tasks } = new Workshop()
+    const zag = await connected(t, url, { conductor: { tasks } })
+    const big = ['a', 'b', 'c'].map((id) => reserve.with({ sku: id.repeat(800_000) }).as(id))
+    await zag.register(linear('big', big))
+    const job = await zag.post('big', { quantity: 1 })
+    assert.equal((await job.outcome()).state, 'SUCCESS')
   })
 
   test(`a registered flow is posted by its name and version (${backend})`, async (t) => {

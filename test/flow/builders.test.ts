@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { InvalidFlowError, TaskError, UsageError } from '../../src/base/errors.ts'
 import { graph, linear, unordered } from '../../src/flow/composition.ts'
 import { flow } from '../../src/flow/flow.ts'
+import { MAX_DOCUMENT_BYTES } from '../../src/flow/names.ts'
 import { parseDocument } from '../../src/flow/parse.ts'
 import { retryStrategy } from '../../src/flow/retry-strategy.ts'
 import { taskDefinitionOf } from '../../src/flow/task-brand.ts'
@@ -353,6 +354,7 @@ test('what cannot be a symbol is refused where the task is defined, with what to
   refused({ requires: { result: z.string() } }, /variable of expressions/)
   refused({ requires: { sku: 'string' } }, /whose schema is "string"; give a Standard Schema/)
   refused({ timeout: 5 }, /timeout is 5: a duration needs a unit; write 5s or 5ms/)
+  refused({ heartbeat: '0s' }, /a heartbeat is longer than 0/)
   refused({ retry: { attempts: 0 } }, /retry\.attempts is 0, expected a whole number from 1/)
   refused({ retry: { attempts: 2, provides: 'n' } }, /retry has an unknown key "provides"/)
   refused(
@@ -530,4 +532,12 @@ test('a constant that documents could not keep is refused where it is written', 
   assert.deepEqual(bindingsOf(step), {
     value: { list: ['${{ a.b }}', '$${{ x }}', '${{ 1 + 1 }}'] },
   })
+})
+
+test('builders make flows of 100,000 tasks, because their nodes bound them and not their bytes', () => {
+  const step = task('step', { provides: { done: z.boolean() }, execute: () => ({ done: true }) })
+  const steps = Array.from({ length: 100_000 }, (_, index) => step.as(`step-${index}`))
+  const { document } = flow('big', { kind: 'unordered' }, steps)
+  assert.equal('unordered' in document && document.unordered.length, 100_000)
+  assert.ok(JSON.stringify(document).length > MAX_DOCUMENT_BYTES)
 })
