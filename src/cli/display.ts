@@ -79,7 +79,7 @@ class LiveDisplay implements Display, Region {
     this.#ended = true
     clearInterval(this.#timer)
     this.#footer = undefined
-    this.#region.detach(this.#text())
+    this.#region.detach(() => this.#text())
   }
 
   erase(): string {

@@ -69,15 +69,17 @@ export class Terminal {
   }
 
   /** Draws a region below everything else, again and again, until the function that is returned is called. */
-  attach(region: Region): { redraw(): void; detach(last: string): void } {
+  attach(region: Region): { redraw(): void; detach(last: () => string): void } {
     this.#region = region
     this.#err('\u001b[?25l')
     return {
       redraw: () => void this.#err(region.erase() + region.draw()),
+      // It is taken away before the last drawing is made, which may have fewer lines.
       detach: (last) => {
         if (this.#region !== region) return
         this.#region = undefined
-        this.#err(`${region.erase()}${last}\u001b[?25h`)
+        const erased = region.erase()
+        this.#err(`${erased}${last()}\u001b[?25h`)
       },
     }
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { freshDatabase, postgres } from '../support/postgres.ts'
 import { linear, parsed, Workplace } from './command.ts'
 
 test('flow check says file, line and column of each problem, of all files', async (t) => {
@@ -81,4 +82,26 @@ test('the doctor says what is wrong and how to mend it', async (t) => {
   const broker = await place.run(['doctor'], { ZAGFLOW_BROKER: 'amqp://u:secret@h' })
   assert.match(broker.stdout, /✘ broker/)
   assert.doesNotMatch(broker.stdout + broker.stderr, /secret/)
+})
+
+test('PostgreSQL is migrated by command alone, and its durability is looked at', async (t) => {
+  const server = await postgres()
+  if ('missing' in server) {
+    t.skip(server.missing)
+    return
+  }
+  const place = await Workplace.create(t)
+  const env = { ZAGFLOW_PERSISTENCE: await freshDatabase(t) }
+  const early = await place.run(['run', 'order.yaml'], env)
+  assert.equal(early.code, 2)
+  assert.match(early.stderr, /has no schema yet, expected .*; run: zagflow db migrate/)
+  const status = await place.run(['db', 'status'], env)
+  assert.equal(status.code, 1)
+  assert.match(status.stdout, /○ 001_create_tables \(pending\)/)
+  assert.match((await place.run(['db', 'migrate'], env)).stdout, /^applied 001_create_tables$/m)
+  const { code, stderr } = await place.run(['run', 'order.yaml', '-q'], env)
+  assert.equal(code, 0, stderr)
+  const doctor = await place.run(['doctor'], env)
+  assert.match(doctor.stdout, /durability +fsync is o(n|ff)/)
+  assert.match(doctor.stdout, /durability +synchronous_commit is /)
 })

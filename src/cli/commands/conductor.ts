@@ -185,6 +185,7 @@ function logJob(logger: Logger, event: JobEvent): void {
 
 function logStep(logger: Logger, event: ConductorEvent): void {
   const { job, name, state, attempt, failure } = event
-  const fields = { job: job.slice(0, 13), attempt, failure: failure?.message }
-  logger.info(attempt === 1 ? { ...fields, attempt: undefined } : fields, `${name} ${state}`)
+  const tries = attempt !== undefined && attempt > 1 ? attempt : undefined
+  const fields = { job: job.slice(0, 13), attempt: tries, failure: failure?.message }
+  logger.info(fields, `${name} ${state}`)
 }
