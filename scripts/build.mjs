@@ -2,7 +2,7 @@
  * Builds everything into dist/: `node scripts/build.mjs`.
  *
  * Besides compiling, it removes what has no source any more (a stale test would still be run), copies the files
- * beside the sources that programs read (documents, data), and makes the command executable.
+ * beside the sources that programs read (documents, data), makes the command executable, and writes `schema/`.
  */
 import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
@@ -26,7 +26,10 @@ export function build() {
   }
   const command = path.join(root, 'dist', 'src', 'cli', 'main.js')
   if (fs.existsSync(command)) fs.chmodSync(command, 0o755)
-  return true
+  // In a process of its own, because it imports what was compiled just now.
+  const schema = path.join(root, 'scripts', 'write-schema.mjs')
+  const { status } = spawnSync(process.execPath, [schema], { cwd: root, stdio: 'inherit' })
+  return status === 0 || fail('The schema of flow documents cannot be written.')
 }
 
 function fail(message) {

@@ -62,7 +62,7 @@ function checkFiles(files) {
   for (const entry of [...entries, ...Object.values(manifest.bin)]) {
     if (!files.includes(entry.replace(/^\.\//, ''))) failures.push(`lacks its entry ${entry}`)
   }
-  for (const name of ['README.md', 'CHANGELOG.md', 'LICENSE']) {
+  for (const name of ['README.md', 'CHANGELOG.md', 'LICENSE', 'schema/flow.schema.json']) {
     if (!files.includes(name)) failures.push(`lacks ${name}`)
   }
   for (const file of files) {
