@@ -638,19 +638,28 @@ export class FlowDriver implements Committing, CallListener {
           command.reason,
         )
         return
-      case 'wait': {
-        this.#timers.get(command.path)?.()
-        const cancel = this.#options.clock.setTimer(() => {
-          this.#timers.delete(command.path)
-          this.#events.push({ kind: 'due', path: command.path })
-          this.#pump()
-        }, command.dueAt)
-        this.#timers.set(command.path, cancel)
+      case 'wait':
+        this.#wait(command.path, command.dueAt)
         return
-      }
       case 'finish':
         return
     }
+  }
+
+  #wait(path: string, dueAt: number): void {
+    const { clock } = this.#options
+    this.#timers.get(path)?.()
+    const cancel = clock.setTimer(() => {
+      // A clock that was set back meanwhile: the machine would not take it, and would not be told again.
+      if (clock.now() < dueAt) {
+        this.#wait(path, dueAt)
+        return
+      }
+      this.#timers.delete(path)
+      this.#events.push({ kind: 'due', path })
+      this.#pump()
+    }, dueAt)
+    this.#timers.set(path, cancel)
   }
 
   /** A fault of the flow or of Zagflow that nothing here can mend: kept for an operator, with its reason. */

@@ -9,6 +9,8 @@
  * W5  A call whose answer is recorded never begins again.
  * W6  What is reverted ran; where the flow was reverted, all that ran is, in reverse order where there is one.
  * W7  No epoch is claimed twice, and none is above the job's.
+ * W8  What a conductor was told to be committed is in the history under its number, and nobody else was told of that number: what
+ *     an owner of old had to say is written nowhere.
  */
 import assert from 'node:assert/strict'
 import { atomMayGo, flowMayGo, type AtomState, type FlowState } from '../../src/machine/states.ts'
@@ -47,7 +49,7 @@ export function linesByJob(
   return jobs
 }
 
-/** Asserts W1–W7 of one job. */
+/** Asserts W1–W8 of one job. */
 export async function checkJob(
   store: Store,
   jobId: string,
@@ -86,6 +88,7 @@ async function check(
   checkHistory(history, job.historySeq)
   const keys = checkCalls(detail.id, calls, bodies(lines))
   checkCauses(lines)
+  checkTold(lines, history)
   checkReverts(bodies(lines), work, calls)
   checkEpochs(lines, job.epoch)
   return { again: [...keys.values()].filter((begun) => begun > 1).length, calls: keys.size }
@@ -191,6 +194,21 @@ function checkReverts(lines: readonly BodyLine[], work: Work, calls: readonly Ca
     if (after === undefined || !executed.has(after)) continue
     const begins = lastBegin.get(atom) ?? Infinity
     assert.ok((lastEnd.get(after) ?? Infinity) < begins, `W6: ${atom} is reverted before ${after}`)
+  }
+}
+
+/** W8. */
+function checkTold(lines: readonly LedgerLine[], history: readonly HistoryRecord[]): void {
+  const bySeq = new Map(history.map((row) => [row.seq, row]))
+  const tellers = new Map<number, number>()
+  for (const line of lines) {
+    if (line.what !== 'told') continue
+    const { pid, seq, name, from, state } = line
+    const row = bySeq.get(seq)
+    assert.ok(row, `W8: ${pid} was told of ${seq}, which is not in the history`)
+    assert.deepEqual([name, from, state], [row.name, row.from, row.state], `W8: ${seq}`)
+    assert.ok(!tellers.has(seq), `W8: ${pid} and ${tellers.get(seq)} were told of ${seq}`)
+    tellers.set(seq, pid)
   }
 }
 

@@ -52,8 +52,8 @@ async function main(options: ProgramOptions): Promise<void> {
         writeLine(ledger, { what: 'claimed', pid, job, epoch: event.epoch })
       } else writeLine(ledger, { what: event.kind, pid, job })
     },
-    onEvent({ job, kind, name, from, state }) {
-      if (kind !== 'flow') writeLine(ledger, { what: 'told', pid, job, name, from, state })
+    onEvent({ job, seq, kind, name, from, state }) {
+      if (kind !== 'flow') writeLine(ledger, { what: 'told', pid, job, seq, name, from, state })
     },
     ...(options.logs === true ? { logger: stderrLogger } : {}),
   })

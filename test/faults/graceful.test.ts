@@ -11,7 +11,7 @@ import { freshUrl, storeAt } from '../support/stores.ts'
 import { checkJob, linesByJob } from './check-job.ts'
 import { PROGRAM, type ProgramOptions } from './conductor-program.ts'
 import { newLedger, readLedger } from './ledger.ts'
-import { keepPosting, openJobs, tasksEnd } from './load.ts'
+import { allEnd, keepPosting, tasksEnd } from './load.ts'
 import type { Work } from './workload.ts'
 
 const RESTARTS = 6
@@ -56,7 +56,7 @@ for (const kind of ['sqlite', 'postgres'] as const) {
     }
     restarting = false
     await posting
-    await eventually(async () => (await openJobs(store)) === 0, { withinMs: 60_000, everyMs: 100 })
+    await allEnd(store, running)
     for (const ms of took) assert.ok(ms < options.graceMs, `a stop took ${ms} ms`)
     const lines = linesByJob(readLedger(ledger))
     let calls = 0
@@ -98,7 +98,7 @@ for (const kind of ['sqlite', 'postgres'] as const) {
     assert.equal(handed.disorder, false)
 
     start(t, { ...options, napMs: 10 })
-    await eventually(async () => (await openJobs(store)) === 0, { withinMs: 30_000, everyMs: 50 })
+    await allEnd(store, [], { withinMs: 30_000 })
     assert.equal((await store.job(id))?.detail.state, 'SUCCESS')
     assert.equal(begun().length, 2)
     assert.equal(new Set(begun()).size, 1)

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { eventually } from '../support/eventually.ts'
 import { lastFirst } from '../support/last-first.ts'
 import { Random } from '../support/random.ts'
 import { spawnNode, type NodeProcess } from '../support/spawn-node.ts'
@@ -10,7 +9,7 @@ import { freshUrl, storeAt } from '../support/stores.ts'
 import { checkJob, linesByJob } from './check-job.ts'
 import { PROGRAM, type ProgramOptions } from './conductor-program.ts'
 import { newLedger, readLedger, writeLine } from './ledger.ts'
-import { keepPosting, openJobs, tasksEnd } from './load.ts'
+import { allEnd, keepPosting, tasksEnd } from './load.ts'
 import type { Work } from './workload.ts'
 
 const KILLS = Number(process.env['ZAGFLOW_TEST_KILLS'] ?? 25)
@@ -43,10 +42,7 @@ for (const kind of ['sqlite', 'postgres'] as const) {
     }
     killing = false
     await posting
-    await eventually(async () => (await openJobs(store)) === 0, {
-      withinMs: 90_000,
-      everyMs: 100,
-    })
+    await allEnd(store, running, { withinMs: 90_000 })
     for (const conductor of running) {
       await conductor.prints('ready', { withinMs: 30_000 })
       conductor.kill('SIGTERM')

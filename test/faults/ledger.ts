@@ -22,6 +22,8 @@ export type LedgerLine =
       readonly what: 'told'
       readonly pid: number
       readonly job: string
+      /** Its number in the job's history. */
+      readonly seq: number
       readonly name: string
       readonly from: string
       readonly state: string

@@ -1,8 +1,10 @@
 /** Jobs that keep coming, for as long as somebody is interrupted by them. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { UnavailableError } from '../../src/base/errors.ts'
 import type { JobState, Store } from '../../persistence/store.ts'
 import { postFlow } from '../conductor/fixtures.ts'
 import { eventually } from '../support/eventually.ts'
+import type { NodeProcess } from '../support/spawn-node.ts'
 import type { Random } from '../support/random.ts'
 import { readLedger } from './ledger.ts'
 import { randomWork, type Work } from './workload.ts'
@@ -26,17 +28,20 @@ export async function keepPosting(
   isWanted: () => boolean,
 ): Promise<void> {
   while (isWanted() && works.size < MOST_JOBS) {
-    const room = OPEN - (await openJobs(store))
-    for (let i = 0; i < room; i++) await postWork(store, randomWork(random), works)
+    const room = OPEN - (await openJobs(store).catch(() => OPEN))
+    for (let i = 0; i < room; i++) {
+      // A database that is away, or locked by a process that stands still, is asked again.
+      await postWork(store, randomWork(random), works).catch(passOverOutage)
+    }
     await sleep(50)
   }
 }
 
-export async function postWork(
-  store: Store,
-  work: Work,
-  works: Map<string, Work>,
-): Promise<string> {
+function passOverOutage(error: unknown): void {
+  if (!(error instanceof UnavailableError)) throw error
+}
+
+async function postWork(store: Store, work: Work, works: Map<string, Work>): Promise<string> {
   const { delayMs } = work
   const { id } = await postFlow(store, work.root, delayMs === undefined ? {} : { delayMs })
   works.set(id, work)
@@ -48,4 +53,22 @@ export async function tasksEnd(ledger: string, count: number): Promise<void> {
   const ended = () => readLedger(ledger).filter(({ what }) => what === 'end').length
   const before = ended()
   await eventually(() => ended() >= before + count, { withinMs: 60_000, everyMs: 20 })
+}
+
+/** Waits until no job is open; says what became of those that are, and of the conductors. */
+export async function allEnd(
+  store: Store,
+  running: readonly NodeProcess[],
+  { withinMs = 60_000 }: { readonly withinMs?: number } = {},
+): Promise<void> {
+  try {
+    await eventually(async () => (await openJobs(store)) === 0, { withinMs, everyMs: 100 })
+  } catch (error) {
+    const { jobs } = await store.findJobs({ states: OPEN_STATES, limit: 10 })
+    const processes = await store.processes({ kind: 'conductor' })
+    const rows = [...jobs.map(({ job, detail }) => ({ ...job, flow: detail.state })), ...processes]
+    const said = running.map(({ pid, stderr }) => `${pid}: ${stderr().slice(-3000)}`)
+    const found = [...rows.map((row) => JSON.stringify(row)), ...said].join('\n')
+    throw new Error(`jobs do not end, at ${await store.now()}:\n${found}`, { cause: error })
+  }
 }
