@@ -6,7 +6,7 @@ import { alternate, elapsedMs, ratios, type Case } from './measure/rounds.ts'
 import { goalText, printTable, spreadText, verdict } from './measure/table.ts'
 
 const TASKS = 10_000
-const BARE = 2_000_000
+const BARE = 5_000_000
 const GOAL = { atLeast: 1 / 200 }
 
 const noop = async (): Promise<undefined> => undefined
@@ -31,8 +31,10 @@ function engine(flow: Runnable, times: number, tasks: number): Case {
 }
 
 const cases: { [name: string]: Case } = { bare }
-for (const name of SHAPES) cases[`${name} of ${TASKS}`] = engine(shape(name, TASKS), 3, TASKS)
-cases['chains of 10, one after the other'] = engine(shape('chain', 10), 1000, 10)
+for (const name of SHAPES) cases[`${name} of ${TASKS}`] = engine(shape(name, TASKS), 10, TASKS)
+/** Beside its tasks a run is posted, claimed and ended, which shows where it has few: no goal is set for that. */
+const SHORT = '1,000 runs of 10 each'
+cases[SHORT] = engine(shape('chain', 10), 1000, 10)
 
 const { bare: limit = [], ...engines } = await alternate(cases, { warmUps: 2 })
 console.log(`Tasks a second through run(), beside ${spreadText(limit)} bare awaits a second\n`)
@@ -44,8 +46,9 @@ printTable(
       name,
       spreadText(figures),
       spreadText(share.map((one) => 1 / one)),
-      goalText({ atMost: 1 / GOAL.atLeast }),
-      verdict(share, GOAL),
+      ...(name === SHORT
+        ? ['', '']
+        : [goalText({ atMost: 1 / GOAL.atLeast }), verdict(share, GOAL)]),
     ]
   }),
 )
