@@ -33,7 +33,7 @@ import type { Committing } from './committer.ts'
 import type { DriveEnd, DriveOptions, FlowEvent } from './drive-types.ts'
 import type { CallAnswer, CallListener, CallRequest } from './engine.ts'
 import { eventOf, strategyAnswer } from './mail-events.ts'
-import { Values, ValuesMissing } from './values.ts'
+import { isEmptyResult, Values, ValuesMissing } from './values.ts'
 
 export type { DriveEnd, DriveOptions, FlowEvent } from './drive-types.ts'
 
@@ -221,7 +221,7 @@ export class FlowDriver implements Committing, CallListener {
       failure,
     })
     if (outcome === 'success' && answer.kind === 'succeeded' && request.direction !== 'decide') {
-      if (answer.result !== null) {
+      if (!isEmptyResult(answer.result)) {
         this.#changes.results.push({ atom: path, direction, call: call.call, value: answer.result })
       }
       if (request.direction === 'execute') this.#values.keep(request.atom, answer.result)

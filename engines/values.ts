@@ -36,6 +36,14 @@ export class ValuesMissing extends Error {
   }
 }
 
+const EMPTY_RESULT: JsonObject = Object.freeze({})
+
+/** A result without any symbol: most tasks' when they give nothing. It is not stored; what is not stored reads as it. */
+export function isEmptyResult(result: Json): boolean {
+  if (result === null || typeof result !== 'object' || Array.isArray(result)) return false
+  return Object.keys(result).length === 0
+}
+
 export interface ValuesOptions {
   readonly run: Run
   readonly input: JsonObject
@@ -69,7 +77,9 @@ export class Values {
 
   async load(missing: ValuesMissing): Promise<void> {
     const values = await this.#load(missing.refs)
-    for (const [at, ref] of missing.refs.entries()) this.#results.set(ref.atom, values[at] ?? null)
+    for (const [at, ref] of missing.refs.entries()) {
+      this.#results.set(ref.atom, values[at] ?? EMPTY_RESULT)
+    }
   }
 
   /** The result of an atom's last execution. Throws `ValuesMissing`. */

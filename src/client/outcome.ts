@@ -57,8 +57,8 @@ export function resultsOf(store: Store, flowId: string): FlowResults {
     for (const { kind, path, rounds } of wanted) {
       if (kind === 'retry') results[path] = rounds?.at(-1)?.value ?? null
     }
-    // A task that gave nothing has no row.
-    for (const [at, { path }] of tasks.entries()) results[path] = values[at] ?? null
+    // A result without symbols has no row.
+    for (const [at, { path }] of tasks.entries()) results[path] = values[at] ?? {}
     return results
   }
   return {

@@ -88,7 +88,7 @@ export async function withResults(
       call: call ?? 0, // givesResult: there is one
     }))
     const values = await store.results(detail.id, refs)
-    for (const [at, record] of gave.entries()) results.set(record, values[at] ?? null)
+    for (const [at, record] of gave.entries()) results.set(record, values[at] ?? {})
   }
   const rounds = records.filter((record) => isRound(record) && isPresent(record))
   if (rounds.length > 0) {
