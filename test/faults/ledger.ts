@@ -48,7 +48,10 @@ export function writeLine(ledger: string, line: LedgerLine): void {
 }
 
 export function readLedger(ledger: string): readonly LedgerLine[] {
-  return readFileSync(ledger, 'utf8')
+  const text = readFileSync(ledger, 'utf8')
+  // The last line may be just being written.
+  return text
+    .slice(0, text.lastIndexOf('\n') + 1)
     .split('\n')
     .filter(Boolean)
     .map((line) => JSON.parse(line) as LedgerLine)

@@ -32,6 +32,14 @@ export interface PostgresOptions {
   readonly settings?: Readonly<Record<string, string>>
 }
 
+/** A private PostgreSQL, which may be ended and begun again over the same data. */
+export interface PostgresServer extends RunningServer {
+  /** Ends it, as `pg_ctl stop -m fast` does, or by SIGKILL of its first process. */
+  end(how: 'fast' | 'kill'): Promise<void>
+  /** Begins it again, under the same URL. */
+  begin(): Promise<void>
+}
+
 const startDeadlineMs = 60_000
 const stopDeadlineMs = 10_000
 
@@ -65,7 +73,7 @@ export function findPostgres(): string | undefined {
  * need no password.
  * @throws Error where PostgreSQL is not found or does not answer within a minute (with its log).
  */
-export async function startPostgres(options: PostgresOptions = {}): Promise<RunningServer> {
+export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const binaries = findPostgres()
   if (binaries === undefined) throw new Error('PostgreSQL: not found')
   const identity = serverIdentity()
@@ -78,20 +86,41 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Runn
     { ...identity, cwd: folder, stdio: 'pipe' },
   )
   const port = await freePort()
-  const guard = spawnGuarded(path.join(binaries, 'postgres'), folder, [
-    '-D',
-    data,
-    '-p',
-    String(port),
-    '-k',
-    folder,
-    ...settingArguments(options),
-  ])
-  try {
-    const url = `postgres://postgres@127.0.0.1:${port}/postgres`
+  const args = ['-D', data, '-p', String(port), '-k', folder, ...settingArguments(options)]
+  const spawnServer = () => spawnGuarded(path.join(binaries, 'postgres'), folder, args)
+  const url = `postgres://postgres@127.0.0.1:${port}/postgres`
+  const isReady = async (guard: ChildProcess): Promise<number> => {
     await eventually(() => answers(url, guard), { withinMs: startDeadlineMs, everyMs: 25 })
-    const pid = Number(fs.readFileSync(path.join(data, 'postmaster.pid'), 'utf8').split('\n')[0])
-    return { url, pid, stop: () => stopGuarded(guard, pid, folder) }
+    return Number(fs.readFileSync(path.join(data, 'postmaster.pid'), 'utf8').split('\n')[0])
+  }
+  let guard = spawnServer()
+  try {
+    let pid = await isReady(guard)
+    return {
+      url,
+      get pid() {
+        return pid
+      },
+      stop: () => stopGuarded(guard, pid, folder),
+      async end(how) {
+        const ended = once(guard, 'exit')
+        process.kill(pid, how === 'fast' ? 'SIGINT' : 'SIGKILL')
+        await ended
+      },
+      async begin() {
+        // After a kill its children may take a moment to notice, and until then it refuses to start.
+        const deadline = performance.now() + startDeadlineMs
+        for (;;) {
+          guard = spawnServer()
+          try {
+            pid = await isReady(guard)
+            return
+          } catch (error) {
+            if (performance.now() > deadline) throw error
+          }
+        }
+      },
+    }
   } catch (error) {
     const log = fs.readFileSync(path.join(folder, 'log'), 'utf8')
     await stopGuarded(guard, undefined, folder)
