@@ -52,6 +52,8 @@ export const MAX_SYMBOL = 100
 
 /** Atoms (tasks and retries) and flows of one document. */
 export const MAX_NODES = 200_000
+/** Characters of an atom's path, all ids on the way to it: databases index paths. */
+export const MAX_ATOM_PATH = 2_000
 /** Levels of nodes. */
 export const MAX_NODE_DEPTH = 64
 /** Bytes of a document as JSON, when it is read from a text or another process. */

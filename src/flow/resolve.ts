@@ -25,7 +25,7 @@ import {
   type SourceTaskRetry,
 } from './document.ts'
 import { Issues } from './issues.ts'
-import type { FlowKind } from './names.ts'
+import { MAX_ATOM_PATH, type FlowKind } from './names.ts'
 import { nodeId, originOf, parseDocument } from './parse.ts'
 import {
   RESOLVED_FORMAT,
@@ -74,6 +74,7 @@ export function resolve(source: SourceDocument, options: ResolveOptions): Resolv
   }
   const kind = sourceKind(document)
   const root = buildFlow(document, kind === 'task' ? 'linear' : kind, document.flow, [], resolving)
+  checkPaths(root, 0, issues)
   const declared = document.input === undefined ? undefined : declaredInput(document.input, issues)
   const input = checkFlow({ document, root, input: declared, issues })
   issues.throwIfAny(document.flow)
@@ -89,6 +90,20 @@ export function resolve(source: SourceDocument, options: ResolveOptions): Resolv
     labels: document.labels,
     root: root.node,
   })
+}
+
+/** An atom is known by its path: it has to fit into an index of every database. */
+function checkPaths(node: BuiltNode, before: number, issues: Issues): void {
+  const length = before + node.node.id.length + 1
+  if (node.kind === 'task') {
+    if (length <= MAX_ATOM_PATH) return
+    issues.add(node.path, {
+      message: `the path of this task, all ids on the way to it, has ${length} characters, expected at most ${MAX_ATOM_PATH}`,
+      hint: 'give the flows around it shorter ids',
+    })
+    return
+  }
+  for (const child of node.children) checkPaths(child, length, issues)
 }
 
 function byName(signatures: Iterable<TaskSignature>): ReadonlyMap<string, TaskSignature> {

@@ -547,3 +547,16 @@ test('the cost is near-linear in the number of tasks', () => {
     )
   }
 })
+
+test('an atom whose path is too long for the index of a database is refused before anything is stored', () => {
+  let inner = 'task: notify'
+  const long = 'x'.repeat(200)
+  for (let depth = 0; depth < 10; depth++)
+    inner = `{ id: ${long}, linear: [ { ${inner} } ] }`.slice(2, -2)
+  const { document } = loadFlow(`flow: deep\ninput: {}\nlinear:\n  - { ${inner} }\n`)
+  const error = flowError(() => resolve(document, { signatures }))
+  assert.match(
+    error.message,
+    /the path of this task.* has 2\d{3} characters, expected at most 2000/,
+  )
+})
