@@ -140,7 +140,7 @@ async function robbedWhileAsleep(
       )
       if (held.size > 0) return held
     } catch (error) {
-      if (store.kind !== 'sqlite' || attempt === 5) throw error
+      if (store.kind !== 'sqlite' || attempt === 15) throw error
     } finally {
       sleeper.kill('SIGCONT')
     }
