@@ -23,6 +23,7 @@ import { Mailman } from './mailman.ts'
 import { resolveConductor, type ConductorOptions, type ResolvedConductor } from './options.ts'
 import { PlanCache } from './plans.ts'
 import { Promoter } from './promoter.ts'
+import { Strays } from './strays.ts'
 import { Repeater } from './repeat.ts'
 import { StoreClock } from './store-clock.ts'
 
@@ -51,6 +52,7 @@ export class Conductor {
   readonly #loader: Loader
   readonly #claims: Claims
   readonly #promoter: Promoter
+  readonly #strays: Strays
   readonly #mailman: Mailman
   readonly #lease: Lease
   #unwatch: () => void = () => {}
@@ -105,6 +107,7 @@ export class Conductor {
       onClaimable: () => this.#claims.look(),
       isAllowed,
     })
+    this.#strays = new Strays({ resolved, flows, handover, isAllowed })
     this.#mailman = new Mailman(resolved, flows, () => this.#promoter.look())
     this.#lease = new Lease({
       store,
@@ -175,6 +178,7 @@ export class Conductor {
     })
     this.#mailman.start()
     this.#promoter.start()
+    this.#strays.start()
     this.#claims.start()
     logger.info({ id: this.id, board: board.name, engine: engine.name }, 'the conductor is ready')
   }
@@ -191,7 +195,8 @@ export class Conductor {
     this.#lease.giveUpWaiting()
     await this.#within(graceMs, this.#starting.catch(nothing))
     this.#unwatch()
-    await this.#within(closingMs, Promise.all([this.#claims.stop(), this.#promoter.stop()]))
+    const looking = [this.#claims.stop(), this.#promoter.stop(), this.#strays.stop()]
+    await this.#within(closingMs, Promise.all(looking))
     const drained = this.#loader.stop().then(() => this.#flows.empty())
     await this.#within(left() - closingMs, Promise.race([drained, hurried]))
     if (this.#flows.size > 0) {
