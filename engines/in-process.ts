@@ -111,10 +111,19 @@ export class InProcessCalls {
       return
     }
     flight.withdrawn = true
-    const failure = { code: 'Cancelled', message: `${reason}; it had not started` }
+    // E4: an earlier owner dispatched it, so it may have run all the same, and its revert has to know.
+    const { again } = flight.request
+    const about = again
+      ? 'it had not started again, and how far it came before is not known'
+      : 'it had not started'
     this.#settled.push({
       flight,
-      answer: { kind: 'failed', failure, outcome: 'failure', startedAt: this.#now() },
+      answer: {
+        kind: 'failed',
+        failure: { code: 'Cancelled', message: `${reason}; ${about}` },
+        outcome: again ? 'unknown' : 'failure',
+        startedAt: this.#now(),
+      },
     })
     this.#queuePump()
   }

@@ -301,6 +301,19 @@ export function describeInProcessEngine(name: string, make: MakeEngine): void {
     )
   })
 
+  test(`${name}: of a call that an earlier owner dispatched nobody knows how far it came, if it is aborted before it starts again`, async (t) => {
+    const { engine, recorder } = await started(t, { threads: 0 })
+    const request = requestFor('act', { does: 'succeed', key: 'k' }, { again: true })
+    engine.dispatch(request, recorder)
+    engine.abort(request, 'cancelled')
+    const answer = await recorder.next(request)
+    assert.ok(answer.kind === 'failed')
+    assert.equal(answer.outcome, 'unknown')
+    assert.equal(answer.failure.code, 'Cancelled')
+    assert.match(answer.failure.message, /^cancelled; .* how far it came before is not known$/)
+    assert.deepEqual(journal, [])
+  })
+
   test(`${name}: reverts and decisions are calls like others`, async (t) => {
     const { engine, recorder } = await started(t)
     const revert = requestFor(

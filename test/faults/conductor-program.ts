@@ -1,6 +1,6 @@
 /**
  * A conductor in a process of its own, with the tasks of `workload.ts`. Argument: {@link ProgramOptions} as JSON. It prints
- * `ready` when it claims, and `done` when a stop has handed everything over. SIGTERM stops it in order, a second one at once.
+ * `ready` when it claims, `stopping` at the first SIGTERM, and `done` when a stop has handed everything over. SIGTERM stops it in order, a second one at once.
  */
 import { fileURLToPath } from 'node:url'
 import { Conductor } from '../../src/conductor/conductor.ts'
@@ -60,6 +60,7 @@ async function main(options: ProgramOptions): Promise<void> {
   let stopping: Promise<void> | null = null
   process.on('SIGTERM', () => {
     const stopped = conductor.stop()
+    if (stopping === null) process.stdout.write('stopping\n')
     stopping ??= stopped
       .then(() => store.stop())
       .then(() => process.stdout.write('done\n'))

@@ -117,7 +117,8 @@ for (const kind of ['sqlite', 'postgres'] as const) {
       withinMs: 30_000,
     })
     conductor.kill('SIGTERM')
-    // The first one is at work: nothing is claimed any more.
+    // Signals that come together are one, so the second waits for the first. That is at work then: nothing is claimed any more.
+    await eventually(() => conductor.stdout().includes('stopping'), { withinMs: 30_000 })
     const { id: late } = await postFlow(store, linear('g', [task('a', { task: 'work' })]))
     conductor.kill('SIGTERM')
     const startedAt = performance.now()
