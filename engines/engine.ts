@@ -9,7 +9,7 @@
  * E3  `abort` asks; the answer still comes.
  * E4  A call that was dispatched by an earlier owner comes with `again`: it may be running somewhere, or have run. Engines in
  *     this process know that it is not running (its process died): they run it again, or, for `repeat: never`, answer
- *     UnknownOutcome.
+ *     UnknownOutcome. Engines with workers elsewhere find out (`worker-based.ts`).
  */
 import type { CallKey, CallListener, CallRequest } from '../src/protocol/call.ts'
 
@@ -19,6 +19,8 @@ export interface Engine {
   readonly name: 'serial' | 'parallel' | 'worker-based'
   /** Calls that wait for a place, where places are limited: a conductor then leaves jobs to others for a while. */
   readonly waiting?: number | undefined
+  /** Workers elsewhere: the queue that answers come to. It stands in the row of each call before the call is dispatched. */
+  readonly replyTo?: string | undefined
   start(): Promise<void>
   /** Stops taking calls; waits up to `graceMs` (default 10,000) for running ones, then aborts them. Unanswered calls stay unanswered. */
   stop(options?: { readonly graceMs?: number | undefined }): Promise<void>
@@ -27,4 +29,6 @@ export interface Engine {
   abort(key: CallKey, reason: string): void
   /** The claim of this flow is lost or given back: its queued calls are dropped, its running ones aborted if `abort`, none answered. */
   forget(flowId: string, options?: { readonly abort?: boolean | undefined }): void
+  /** Workers elsewhere: whether all calls of this flow are with workers or brokers, durably, so that the flow can be parked until its mail comes. */
+  canPark?(flowId: string): boolean
 }

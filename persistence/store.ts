@@ -375,6 +375,22 @@ export interface Store {
   /** Mail of one job, oldest first, and its `job.mail`. */
   mailOf(jobId: string): Promise<{ readonly count: number; readonly mail: readonly StoredMail[] }>
 
+  /** What is known of a broker; made (epoch 1, a marker and a secret by chance) when it is asked for first. */
+  broker(name: string): Promise<BrokerRecord>
+  /**
+   * The broker lost what it held: epoch + 1 and a new marker, if the epoch still is `from`; jobs parked for a task become due. Returns
+   * what now stands.
+   */
+  raiseBroker(name: string, from: number): Promise<BrokerRecord>
+  /** Remembers a reply queue and the conductor (process id of its incarnation) that made it. Again is fine. */
+  keepReplyQueue(queue: string, conductor: string): Promise<void>
+  /** Reply queues that are remembered. `orphaned`: no living conductor made it. */
+  replyQueues(): Promise<readonly ReplyQueueRecord[]>
+  /** Forgets an orphaned queue that no atom of an unfinished job names. False: it is still needed. */
+  forgetReplyQueue(queue: string): Promise<boolean>
+  /** How calls stand, in the order asked: for whoever reads a message about a flow that is not his. */
+  standing(calls: readonly CallPlace[]): Promise<readonly CallStanding[]>
+
   /** Announces or renews a process; false: the lease had run out meanwhile (its claims may be others' by now). */
   beat(process: Heartbeat): Promise<boolean>
   endProcess(id: string): Promise<void>
@@ -420,6 +436,40 @@ export interface Store {
 
   /** Hints, for speed only: called in this process when jobs become claimable or mail arrives. */
   onHint(listener: (hint: StoreHint) => void): () => void
+}
+
+/** A broker as the store knows it. */
+export interface BrokerRecord {
+  readonly name: string
+  /** Grows when the broker was found to have lost what it held. From 1. */
+  readonly epoch: number
+  /** UUID in the name of the queue whose absence tells of that. */
+  readonly marker: string
+  /** Key of the tokens in requests. */
+  readonly secret: string
+}
+
+export interface ReplyQueueRecord {
+  readonly queue: string
+  readonly conductor: string
+  readonly orphaned: boolean
+}
+
+export interface CallPlace {
+  readonly jobId: string
+  readonly flowId: string
+  readonly atom: string
+  readonly direction: Direction
+  readonly call: number
+}
+
+export interface CallStanding {
+  /** Null: no such job. */
+  readonly job: JobState | null
+  /** Who has claimed it. */
+  readonly conductor: string | null
+  /** An answer to this very call was recorded, or its flow has ended. */
+  readonly settled: boolean
 }
 
 export type StoreHint =

@@ -52,6 +52,12 @@ export interface AtomRecord {
   readonly revertFailure: Failure | null
   /** Retries: what was tried, and what failed. */
   readonly rounds: readonly RetryRound[] | null
+  /** Its present call, where workers elsewhere run it: the queue that answers come to. */
+  readonly replyTo: string | null
+  /** Broker epoch in which a confirmed copy of it is known to exist. */
+  readonly copy: number | null
+  /** How often a copy of it was let start after the first start. */
+  readonly starts: number
 }
 
 /** What becomes of a scope, widest last: `RETRY` and `CONTINUE` revert it and go on, `REVERT` reverts everything around it. */

@@ -36,7 +36,22 @@ export interface CallRequest extends CallKey {
   readonly repeat?: 'never' | undefined
   readonly priority: number
   readonly again: boolean
+  /** What the row says of its copies; for engines whose workers are elsewhere. */
+  readonly sent?: SentCall | undefined
 }
+
+/** What is durable of a call that was handed to a broker. */
+export interface SentCall {
+  /** Queue that the answers of all its copies come to, whoever published them. */
+  readonly replyTo: string
+  /** Broker epoch in which a confirmed copy is known to exist; null: none is known. */
+  readonly copy: number | null
+  /** How often a copy was let start after the first start, because its worker or the broker was lost. */
+  readonly starts: number
+}
+
+/** A fact about a call under way that is to be durable. */
+export type CallNote = Partial<Pick<SentCall, 'copy' | 'starts'>>
 
 export type CallAnswer =
   | { readonly kind: 'succeeded'; readonly result: Json; readonly startedAt: number }
@@ -49,7 +64,10 @@ export type CallAnswer =
 
 /** Where an engine reports; one listener for each driver. */
 export interface CallListener {
-  answer(request: CallRequest, answer: CallAnswer): void
+  /** `committed` is called once the answer is durable, or is known not to count (nobody waits for it any more). Never, if the flow is lost: `Engine.forget` tells of that. */
+  answer(request: CallRequest, answer: CallAnswer, committed?: () => void): void
+  /** Makes a fact about a running call durable, under the fence. False: nobody waits for that call any more, and `committed` is never called. Nor is it if the flow is lost. */
+  note?(request: CallKey, note: CallNote, committed?: () => void): boolean
   /** From 0 to 1, with details; not durable. */
   progress?(request: CallRequest, progress: number, details: Json | undefined): void
 }
