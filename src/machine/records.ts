@@ -30,6 +30,13 @@ export interface RetryRound {
   readonly attempts?: number | undefined
 }
 
+/** Where an atom's present call is, when workers elsewhere run it; of its record, `replyTo`, `copy` and `starts`. */
+export interface SentRecord {
+  readonly replyTo: string
+  readonly copy: number | null
+  readonly starts: number
+}
+
 /** The atom detail: one row for each atom that has started, been ignored or reverted. */
 export interface AtomRecord {
   /** Path in the flow, such as `checkout/settle/payment.charge`; a retry's is `checkout/settle:retry`. */

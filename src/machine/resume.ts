@@ -82,6 +82,8 @@ function restoreAtom(run: Run, record: AtomRecord): void {
   atom.failure = record.failure
   atom.revertFailure = record.revertFailure
   atom.rounds = record.rounds === null ? null : [...record.rounds]
+  const { replyTo, copy, starts } = record
+  atom.sent = replyTo === null ? null : { replyTo, copy, starts }
   if (record.kind === 'retry') restoreRounds(run, atom)
   if (record.state === 'REVERT_FAILURE') run.revertFailures++
   if (record.dueAt !== null) run.waiting++

@@ -22,6 +22,7 @@ import type {
   RetryRound,
   ScopeRecord,
   ScopeState,
+  SentRecord,
 } from './records.ts'
 import { atomMayGo, flowMayGo, isFinal, type AtomState, type FlowState } from './states.ts'
 
@@ -39,6 +40,8 @@ export interface AtomRun {
   failure: Failure | null
   revertFailure: Failure | null
   rounds: RetryRound[] | null
+  /** Where its present call is. The driver's alone: what is decided here never depends on it. */
+  sent: SentRecord | null
   /** Entered successors that are not reverted yet. */
   blockers: number
   /** Those before it were told that it is reverted. */
@@ -237,6 +240,7 @@ export function ensureAtom(run: Run, plan: TaskPlan | RetryPlan, scope: ScopeRun
     failure: null,
     revertFailure: null,
     rounds: null,
+    sent: null,
     blockers: 0,
     isGone: false,
     dirty: false,
@@ -376,6 +380,9 @@ export function atomRecord(atom: AtomRun): AtomRecord {
     failure: atom.failure,
     revertFailure: atom.revertFailure,
     rounds: atom.rounds === null ? null : [...atom.rounds],
+    replyTo: atom.sent === null ? null : atom.sent.replyTo,
+    copy: atom.sent === null ? null : atom.sent.copy,
+    starts: atom.sent === null ? 0 : atom.sent.starts,
   }
 }
 

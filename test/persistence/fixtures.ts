@@ -106,6 +106,9 @@ export function atomOf(path: string, over: Partial<AtomRecord> = {}): AtomRecord
     failure: null,
     revertFailure: null,
     rounds: null,
+    replyTo: null,
+    copy: null,
+    starts: 0,
     ...over,
   }
 }
