@@ -56,6 +56,7 @@ function executeRequest(source: RequestSource, command: CallCommand): CallReques
     heartbeatMs: task.heartbeatMs,
     repeat: task.repeat,
     priority: atom.plan.priority,
+    sent: atom.sent ?? undefined,
   }
 }
 
@@ -79,6 +80,7 @@ function decideRequest(source: RequestSource, command: CallCommand): CallRequest
     args: source.values.strategyArguments(atom.plan),
     rounds: atom.rounds ?? [],
     priority: 0,
+    sent: atom.sent ?? undefined,
   }
 }
 

@@ -18,6 +18,8 @@ export class Changes {
   results: ResultRecord[] = []
   /** Keys of mail that was read. */
   mailTaken: string[] = []
+  /** Told once this is committed: whoever gave an answer or a fact. */
+  committed: (() => void)[] = []
   /** The flow's own row changes. */
   flow = false
 
@@ -27,6 +29,7 @@ export class Changes {
       this.prepared.length === 0 &&
       this.calls.length === 0 &&
       this.mailTaken.length === 0 &&
+      this.committed.length === 0 &&
       !this.flow
     )
   }
@@ -41,6 +44,7 @@ export class Changes {
     all.calls = this.calls.concat(later.calls)
     all.results = this.results.concat(later.results)
     all.mailTaken = this.mailTaken.concat(later.mailTaken)
+    all.committed = this.committed.concat(later.committed)
     all.flow = this.flow || later.flow
     return all
   }

@@ -9,6 +9,8 @@
  * D3  Values are loaded when they are asked for, once; while they are, no event is taken and nothing is committed.
  * D4  A flow that was fenced, or dropped by its owner, does nothing any more: no commit, no call, no event.
  * D5  A commit that ends or parks the flow carries the mail count that was read; if more came it is read first.
+ * D6  The queue that a call's answers come to stands in its row before the call is dispatched, and never changes for that call.
+ * D7  Whoever gave an answer or a fact is told when it is committed; after the flow is lost, never.
  */
 import { toFailure } from '../src/base/failure.ts'
 import type { Failure } from '../src/base/failure.ts'
@@ -31,8 +33,8 @@ import { isAwaited, requestOf, type CallCommand, type RequestSource } from './ca
 import { Changes, type Prepared } from './changes.ts'
 import type { Committing } from './committer.ts'
 import type { DriveEnd, DriveOptions, FlowEvent } from './drive-types.ts'
-import type { CallAnswer, CallListener, CallRequest } from './engine.ts'
-import { eventOf, strategyAnswer } from './mail-events.ts'
+import type { CallAnswer, CallKey, CallListener, CallNote, CallRequest } from './engine.ts'
+import { answerOf, eventOf, strategyAnswer, type MailedAnswer } from './mail-events.ts'
 import { isEmptyResult, Values, ValuesMissing } from './values.ts'
 
 export type { DriveEnd, DriveOptions, FlowEvent } from './drive-types.ts'
@@ -53,12 +55,20 @@ export class FlowDriver implements Committing, CallListener {
   readonly #source: RequestSource
   #changes = new Changes()
   readonly #mailKeys = new Set<string>()
+  /** Atoms whose answer the machine has not been told yet: a second one does not count. */
+  readonly #answered = new Set<string>()
+  /** Answers that came by mail: taken after the events before them, for those say what is awaited. */
+  #letters: MailedAnswer[] = []
   #mailRead: number
   #revision: number
   #seq: number
   #finished: FlowState | null = null
   #job: JobChange | null = null
   #checkpointing = false
+  /** Its calls are long and elsewhere: it is to be parked. */
+  #parking = false
+  /** When something was committed last. */
+  #quietSince = 0
   #suspending = false
   #resumed = false
   #output: Json = null
@@ -144,6 +154,8 @@ export class FlowDriver implements Committing, CallListener {
       this.#changes.mailTaken.push(piece.key)
       const event = eventOf(piece)
       if (event !== null) this.#events.push(event)
+      const letter = answerOf(piece)
+      if (letter !== null) this.#letters.push(letter)
     }
     this.#pump()
   }
@@ -182,12 +194,35 @@ export class FlowDriver implements Committing, CallListener {
 
   // CallListener
 
-  answer(request: CallRequest, answer: CallAnswer): void {
+  answer(request: CallRequest, answer: CallAnswer, committed?: () => void): void {
     if (this.#ended) return
+    if (!this.#take(request, request.attempt, answer, committed)) committed?.()
+    this.#pump()
+  }
+
+  note(key: CallKey, note: CallNote, committed?: () => void): boolean {
+    if (this.#ended) return false
+    const atom = this.#run.atoms.get(key.atom)
+    if (atom === undefined || atom.sent === null || !isAwaited(this.#run, atom, key)) return false
+    atom.sent = { ...atom.sent, ...note }
+    touchAtom(this.#run, atom)
+    if (committed !== undefined) this.#changes.committed.push(committed)
+    this.#options.committer.enqueue(this)
+    return true
+  }
+
+  /** Takes an answer; false: nobody waits for it. */
+  #take(
+    request: CallKey,
+    attempt: number,
+    answer: CallAnswer,
+    committed: (() => void) | undefined,
+  ): boolean {
     const call: CallRef = { atom: request.atom, direction: request.direction, call: request.call }
     const now = this.#options.clock.now()
     const atom = this.#run.atoms.get(request.atom)
-    if (atom === undefined) return
+    if (atom === undefined || !isAwaited(this.#run, atom, call)) return false
+    if (this.#answered.has(call.atom)) return false
     let event: MachineEvent
     let outcome: CallRecord['outcome']
     let failure: Failure | null = null
@@ -207,19 +242,19 @@ export class FlowDriver implements Committing, CallListener {
         event = { kind: 'failed', call, failure, outcome }
       }
     }
-    if (!isAwaited(this.#run, atom, call)) return
     // Written out, for each call comes by here: spreading costs more than all the rest.
     const { atom: path, direction } = call
     this.#changes.calls.push({
       atom: path,
       direction,
       call: call.call,
-      attempt: request.attempt,
+      attempt,
       outcome,
       startedAt: answer.startedAt,
       endedAt: now,
       failure,
     })
+    if (committed !== undefined) this.#changes.committed.push(committed)
     if (outcome === 'success' && answer.kind === 'succeeded' && request.direction !== 'decide') {
       if (!isEmptyResult(answer.result)) {
         this.#changes.results.push({ atom: path, direction, call: call.call, value: answer.result })
@@ -227,14 +262,27 @@ export class FlowDriver implements Committing, CallListener {
       if (request.direction === 'execute') this.#values.keep(request.atom, answer.result)
     }
     this.#events.push(event)
-    this.#pump()
+    this.#answered.add(path)
+    return true
+  }
+
+  /** Answers that came by mail (D7 does not concern them: taking the mail is part of the commit). */
+  #readLetters(): boolean {
+    if (this.#letters.length === 0) return false
+    const letters = this.#letters
+    this.#letters = []
+    for (const { key, answer } of letters) {
+      if (key.flowId !== this.flowId) continue
+      this.#take(key, this.#run.atoms.get(key.atom)?.attempt ?? 1, answer, undefined)
+    }
+    return true
   }
 
   progress(request: CallRequest, progress: number, details: Json | undefined): void {
     if (!this.#ended) this.#options.onProgress?.(request.atom, progress, details)
   }
 
-  #whyUnusable(atom: AtomRun, request: CallRequest, result: Json): Failure | null {
+  #whyUnusable(atom: AtomRun, request: CallKey, result: Json): Failure | null {
     if (request.direction !== 'execute' || atom.plan.kind !== 'task') return null
     try {
       const why = this.#values.whyIncomplete(atom.plan, result)
@@ -251,15 +299,18 @@ export class FlowDriver implements Committing, CallListener {
     if (this.#pumping || this.#loading || this.#ended) return
     this.#pumping = true
     try {
-      for (let at = 0; at < this.#events.length; at++) {
-        const event = this.#events[at] as MachineEvent
-        if (!this.#feed(event)) {
-          // D3: the rest waits until the values are there.
-          this.#events.splice(0, at + 1)
-          return
+      do {
+        for (let at = 0; at < this.#events.length; at++) {
+          const event = this.#events[at] as MachineEvent
+          if (!this.#feed(event)) {
+            // D3: the rest waits until the values are there.
+            this.#events.splice(0, at + 1)
+            return
+          }
         }
-      }
-      this.#events.length = 0
+        this.#events.length = 0
+        this.#answered.clear()
+      } while (this.#readLetters())
     } catch (error) {
       this.#events.length = 0
       this.#trash(error)
@@ -367,6 +418,7 @@ export class FlowDriver implements Committing, CallListener {
       return
     }
     try {
+      this.#nameReplyQueue(atom, again)
       this.#changes.prepared.push({ kind: 'dispatch', request: requestOf(this.#source, command) })
     } catch (error) {
       if (error instanceof ValuesMissing) throw error
@@ -375,6 +427,14 @@ export class FlowDriver implements Committing, CallListener {
       const why = isRevert ? failure : { ...failure, code: 'InvalidArguments', retryable: false }
       this.#failCall(command, why, 'failure')
     }
+  }
+
+  /** D6. */
+  #nameReplyQueue(atom: AtomRun, again: boolean): void {
+    const { replyTo } = this.#options.engine
+    if (replyTo === undefined || (again && atom.sent !== null)) return
+    atom.sent = { replyTo, copy: null, starts: 0 }
+    touchAtom(this.#run, atom)
   }
 
   /** A call that is not made: its failure is its answer. */
@@ -430,7 +490,8 @@ export class FlowDriver implements Committing, CallListener {
       !this.#changes.isEmpty ||
       this.#finished !== null ||
       this.#checkpointing ||
-      (this.#releasing && this.#run.inflight === 0) ||
+      this.#parking ||
+      (this.#releasing && (this.#run.inflight === 0 || this.#isElsewhere())) ||
       this.#job !== null
     )
   }
@@ -461,6 +522,7 @@ export class FlowDriver implements Committing, CallListener {
     this.#inflight = changes
     this.#changes = new Changes()
     this.#checkpointing = false
+    this.#parking = false
     return commit
   }
 
@@ -509,23 +571,67 @@ export class FlowDriver implements Committing, CallListener {
       default:
         break
     }
-    if (this.#run.inflight > 0 || this.#events.length > 0) return null
+    if (this.#events.length > 0 || this.#letters.length > 0) return null
+    if (this.#run.inflight > 0 && !((this.#releasing || this.#parking) && this.#isElsewhere())) {
+      return null
+    }
     if (this.#releasing) return { state: 'UNCLAIMED' }
     return this.#park()
   }
 
+  /** Everything that runs is with workers elsewhere, and the rows say so: whoever owns the flow next finds it there. */
+  #isElsewhere(): boolean {
+    const { engine } = this.#options
+    if (this.#changes.prepared.length > 0 || this.#inflight !== null) return false
+    return engine.canPark?.(this.flowId) === true
+  }
+
   /** A flow that only waits, long, gives its claim and its memory back. */
   #park(): JobChange | null {
-    if (this.#options.parkAfterMs === Infinity || this.#run.waiting === 0) return null
+    const { parkAfterMs, clock } = this.#options
+    const isWorking = this.#run.inflight > 0
+    if (parkAfterMs === Infinity || (this.#run.waiting === 0 && !isWorking)) return null
     if (this.#changes.prepared.some((command) => command.kind === 'dispatch')) return null
+    const dueAt = this.#nextDue()
+    const now = clock.now()
+    if (isWorking) {
+      // Somebody looks after its calls now and then: a broker may have lost them.
+      const lookAt = now + LOOK_AFTER_MS * (1 + Math.random() / 4)
+      return { state: 'PARKED', parkedFor: 'task', dueAt: Math.min(dueAt, Math.round(lookAt)) }
+    }
+    if (dueAt === Infinity || dueAt - now <= parkAfterMs) return null
+    return { state: 'PARKED', parkedFor: 'retry', dueAt }
+  }
+
+  /** When the first of its waits is over. */
+  #nextDue(): number {
     let dueAt = Infinity
     for (const atom of this.#run.atoms.values())
       if (atom.dueAt !== null) dueAt = Math.min(dueAt, atom.dueAt)
     for (const scope of this.#run.scopes.values())
       if (scope.dueAt !== null) dueAt = Math.min(dueAt, scope.dueAt)
-    if (dueAt === Infinity || dueAt - this.#options.clock.now() <= this.#options.parkAfterMs)
-      return null
-    return { state: 'PARKED', parkedFor: 'retry', dueAt }
+    return dueAt
+  }
+
+  /** Parks a flow in which nothing has happened for long while its calls are with workers elsewhere. */
+  #watchForLongCalls(): void {
+    const { engine, clock, parkAfterMs } = this.#options
+    this.#quietSince = clock.now()
+    if (engine.canPark === undefined || parkAfterMs === Infinity || this.#timers.has(LONG)) return
+    const look = (): void => {
+      this.#timers.delete(LONG)
+      if (this.#ended || this.#run.inflight === 0) return
+      const now = clock.now()
+      const isQuiet = now - this.#quietSince >= parkAfterMs && !this.#isDirty()
+      if (isQuiet && this.#nextDue() - now > parkAfterMs && this.#isElsewhere()) {
+        this.#parking = true
+        this.#options.committer.enqueue(this)
+        return
+      }
+      const again = isQuiet ? now + parkAfterMs : this.#quietSince + parkAfterMs
+      this.#timers.set(LONG, clock.setTimer(look, Math.max(again, now + 1000)))
+    }
+    this.#timers.set(LONG, clock.setTimer(look, this.#quietSince + parkAfterMs))
   }
 
   settled(commit: FlowCommit, outcome: CommitOutcome): void {
@@ -554,12 +660,16 @@ export class FlowDriver implements Committing, CallListener {
   #committed(commit: FlowCommit, changes: Changes): void {
     const { onEvent } = this.#options
     if (onEvent !== undefined) for (const event of changes.told) onEvent(event)
+    for (const told of changes.committed) told()
     if (commit.job !== undefined) {
+      // What runs elsewhere is found by its next owner.
+      if (this.#run.inflight > 0) this.#options.engine.forget(this.flowId)
       this.#end(this.#endOf(commit.job))
       return
     }
     for (const command of changes.prepared) this.#perform(command)
     if (this.#isDirty()) this.#options.committer.enqueue(this)
+    else if (this.#run.inflight > 0) this.#watchForLongCalls()
   }
 
   #endOf(job: JobChange): DriveEnd {
@@ -623,7 +733,7 @@ export class FlowDriver implements Committing, CallListener {
   #perform(command: Prepared): void {
     switch (command.kind) {
       case 'dispatch':
-        if (this.#ended) return
+        if (this.#ended || !this.#isStillWanted(command.request)) return
         this.#options.engine.dispatch(command.request, this.#listener)
         return
       case 'abort':
@@ -644,6 +754,13 @@ export class FlowDriver implements Committing, CallListener {
       case 'finish':
         return
     }
+  }
+
+  /** An answer may have come by mail before the call could be handed to the engine again. */
+  #isStillWanted(request: CallRequest): boolean {
+    if (!request.again) return true
+    const atom = this.#run.atoms.get(request.atom)
+    return atom !== undefined && isAwaited(this.#run, atom, request)
   }
 
   #wait(path: string, dueAt: number): void {
@@ -685,6 +802,10 @@ export class FlowDriver implements Committing, CallListener {
   }
 }
 
+/** Name of the timer that looks for calls that take long. */
+const LONG = 'long calls'
+/** How often a flow that is parked for its tasks is looked after, at least. */
+const LOOK_AFTER_MS = 600_000
 /** Failures of each direction that are stored with the flow. */
 const REPORTED = 100
 

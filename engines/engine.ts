@@ -13,7 +13,14 @@
  */
 import type { CallKey, CallListener, CallRequest } from '../src/protocol/call.ts'
 
-export type { CallAnswer, CallKey, CallListener, CallRequest } from '../src/protocol/call.ts'
+export type {
+  CallAnswer,
+  CallKey,
+  CallListener,
+  CallNote,
+  CallRequest,
+  SentCall,
+} from '../src/protocol/call.ts'
 
 export interface Engine {
   readonly name: 'serial' | 'parallel' | 'worker-based'

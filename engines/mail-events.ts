@@ -1,7 +1,16 @@
 /** Words from outside, as events of the machine: mail, and what a retry strategy answered. */
 import type { Json, JsonObject } from '../src/base/json.ts'
 import type { MachineEvent, StrategyAnswer } from '../src/machine/events.ts'
+import { isRecord } from '../src/base/codec.ts'
+import { failedSchema, resultSchema } from '../src/protocol/messages.ts'
+import type { CallAnswer, CallKey } from '../src/protocol/call.ts'
 import type { StoredMail } from '../persistence/store.ts'
+
+/** An answer that reached a conductor which did not own the flow. */
+export interface MailedAnswer {
+  readonly key: CallKey
+  readonly answer: CallAnswer
+}
 
 /** The event that a piece of mail is; null for mail that only wakes the flow. */
 export function eventOf(mail: StoredMail): MachineEvent | null {
@@ -29,6 +38,21 @@ export function eventOf(mail: StoredMail): MachineEvent | null {
     case 'child':
       return null
   }
+}
+
+/** The answer that a piece of mail brings; null if it brings none. Who put it there has checked its token. */
+export function answerOf(mail: StoredMail): MailedAnswer | null {
+  if (mail.kind !== 'reply' || !isRecord(mail.body)) return null
+  if (mail.body['type'] === 'result') {
+    const read = resultSchema.safeParse(mail.body)
+    if (!read.success) return null
+    const { result, startedAt } = read.data
+    return { key: read.data, answer: { kind: 'succeeded', result, startedAt } }
+  }
+  const read = failedSchema.safeParse(mail.body)
+  if (!read.success) return null
+  const { failure, outcome, startedAt } = read.data
+  return { key: read.data, answer: { kind: 'failed', failure, outcome, startedAt } }
 }
 
 /** What a strategy decided; undefined for what it may not answer. */

@@ -28,6 +28,14 @@ export class Gate implements Engine {
     this.name = options.engine.name
   }
 
+  get replyTo(): string | undefined {
+    return this.#options.engine.replyTo
+  }
+
+  canPark(flowId: string): boolean {
+    return this.#options.engine.canPark?.(flowId) === true
+  }
+
   /** Whether a call was asked for. */
   get isUsed(): boolean {
     return this.#state !== 'new'
@@ -78,12 +86,13 @@ export class Gate implements Engine {
 
   #listening(listener: CallListener): CallListener {
     return {
-      answer: (request, answer) => {
-        listener.answer(request, answer)
+      answer: (request, answer, committed) => {
+        listener.answer(request, answer, committed)
         if (this.#isAnswered) return
         this.#isAnswered = true
         this.#options.onAnswer()
       },
+      note: (call, note, committed) => listener.note?.(call, note, committed) === true,
       progress: (request, progress, details) => listener.progress?.(request, progress, details),
     }
   }
