@@ -74,9 +74,12 @@ export function insertRows<T>(
   also: Sql = nothing,
 ): Sql {
   const names = [owner, ...columns.map((column) => column.name)]
+  const cells = columns.map(({ name, kind }) => {
+    return kind === 'count' ? `coalesce(r.${name}, 0)` : `r.${name}`
+  })
   return sql`
     insert into ${table} (${name(names.join(', '))})
-    select ${name(names.map((column) => `r.${column}`).join(', '))} from ${from} as r where true ${also}`
+    select ${name([`r.${owner}`, ...cells].join(', '))} from ${from} as r where true ${also}`
 }
 
 export function deleteTaken(mailbox: Sql, from: Sql, also: Sql = nothing): Sql {

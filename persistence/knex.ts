@@ -11,6 +11,14 @@ import { InvalidInputError } from '../src/base/errors.ts'
 import type { Json, JsonObject } from '../src/base/json.ts'
 import type { AtomRecord, CallRecord, HistoryRecord, ScopeRecord } from '../src/machine/records.ts'
 import {
+  findBroker,
+  forgetQueue,
+  keepQueueStatement,
+  raiseBroker,
+  readStanding,
+  selectQueues,
+} from './brokers.ts'
+import {
   adoptStatement,
   claimStatement,
   promoteStatement,
@@ -35,6 +43,7 @@ import {
   mailColumns,
   processColumns,
   readRecord,
+  replyQueueColumns,
   scopeColumns,
   unseal,
   versionColumns,
@@ -51,6 +60,9 @@ import { migrate, requireSchema, schemaStatus } from './schema.ts'
 import type { Row, Sql } from './sql.ts'
 import { name, nothing, sql } from './sql.ts'
 import type {
+  BrokerRecord,
+  CallPlace,
+  CallStanding,
   Claim,
   CommitOutcome,
   FlowCommit,
@@ -64,6 +76,7 @@ import type {
   PostRequest,
   ProcessRecord,
   PruneReport,
+  ReplyQueueRecord,
   ResultRef,
   SchemaStatus,
   Store,
@@ -319,6 +332,33 @@ export class KnexStore implements Store {
       count: Number(rows[0]?.['mail'] ?? 0),
       mail: rows.filter((row) => row['key'] !== null).map((row) => readRecord(mailColumns, row)),
     }
+  }
+
+  async broker(broker: string): Promise<BrokerRecord> {
+    checkTexts('the broker', { name: broker })
+    return this.#do(() => findBroker(this.#dialect, broker))
+  }
+
+  async raiseBroker(broker: string, from: number): Promise<BrokerRecord> {
+    return this.#do(() => raiseBroker(this.#dialect, broker, from))
+  }
+
+  async keepReplyQueue(queue: string, conductor: string): Promise<void> {
+    checkTexts('the reply queue', { queue, conductor })
+    await this.#run(keepQueueStatement(this.#dialect, queue, conductor))
+  }
+
+  async replyQueues(): Promise<readonly ReplyQueueRecord[]> {
+    return this.#select(replyQueueColumns, selectQueues(this.#dialect))
+  }
+
+  async forgetReplyQueue(queue: string): Promise<boolean> {
+    return this.#do(() => forgetQueue(this.#dialect, queue))
+  }
+
+  async standing(calls: readonly CallPlace[]): Promise<readonly CallStanding[]> {
+    if (calls.length === 0) return []
+    return this.#do(() => readStanding(this.#dialect, calls))
   }
 
   async beat(process: Heartbeat): Promise<boolean> {

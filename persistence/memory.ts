@@ -34,6 +34,7 @@ import {
   trash,
   whatIsThereAlready,
 } from './memory-job.ts'
+import { MemoryBrokers, standingOf } from './memory-brokers.ts'
 import type { Job, Run } from './memory-job.ts'
 import { documentJson } from './rows.ts'
 import {
@@ -48,6 +49,9 @@ import {
   wakes,
 } from './rules.ts'
 import type {
+  BrokerRecord,
+  CallPlace,
+  CallStanding,
   Claim,
   CommitOutcome,
   FlowCommit,
@@ -63,6 +67,7 @@ import type {
   PostRequest,
   ProcessRecord,
   PruneReport,
+  ReplyQueueRecord,
   ResultRef,
   SchemaStatus,
   Store,
@@ -106,6 +111,7 @@ export class MemoryStore implements Store {
   /** Versions by name, oldest first. */
   readonly #flows = new Map<string, FlowVersion[]>()
   readonly #processes = new Map<string, ProcessRecord>()
+  readonly #brokers = new MemoryBrokers((conductor) => this.#lives(conductor))
   readonly #hints = new Hints()
 
   constructor(options: MemoryStoreOptions = {}) {
@@ -330,10 +336,7 @@ export class MemoryStore implements Store {
       at: now,
       count: record.mail,
     })
-    if (record.state === 'PARKED' && wakes(record, mail)) {
-      record.dueAt = Math.min(record.dueAt ?? now, now)
-      this.#queue(job)
-    }
+    if (record.state === 'PARKED' && wakes(record, mail)) this.#makeDue(job, now)
     this.#hints.give({ kind: 'mail', jobId })
     return 'accepted'
   }
@@ -350,6 +353,41 @@ export class MemoryStore implements Store {
     const job = this.#jobs.get(jobId)
     if (job === undefined) return { count: 0, mail: [] }
     return { count: job.record.mail, mail: [...job.mailbox.values()] }
+  }
+
+  async broker(name: string): Promise<BrokerRecord> {
+    checkTexts('the broker', { name })
+    return this.#brokers.find(name)
+  }
+
+  async raiseBroker(name: string, from: number): Promise<BrokerRecord> {
+    const { broker, raised } = this.#brokers.raise(name, from)
+    if (!raised) return broker
+    const now = this.#now()
+    for (const job of this.#jobs.values()) {
+      const { record } = job
+      if (record.state !== 'PARKED' || record.parkedFor !== 'task') continue
+      record.updatedAt = now
+      this.#makeDue(job, now)
+    }
+    return broker
+  }
+
+  async keepReplyQueue(queue: string, conductor: string): Promise<void> {
+    checkTexts('the reply queue', { queue, conductor })
+    this.#brokers.keepQueue(queue, conductor)
+  }
+
+  async replyQueues(): Promise<readonly ReplyQueueRecord[]> {
+    return this.#brokers.queues()
+  }
+
+  async forgetReplyQueue(queue: string): Promise<boolean> {
+    return this.#brokers.forgetQueue(queue, this.#jobs.values())
+  }
+
+  async standing(calls: readonly CallPlace[]): Promise<readonly CallStanding[]> {
+    return calls.map((call) => standingOf(this.#jobs.get(call.jobId), call))
   }
 
   async beat(process: Heartbeat): Promise<boolean> {
@@ -654,6 +692,16 @@ export class MemoryStore implements Store {
     record.dueAt = null
     record.parkedFor = null
     this.#queue(job)
+  }
+
+  #makeDue(job: Job, now: number): void {
+    job.record.dueAt = Math.min(job.record.dueAt ?? now, now)
+    this.#queue(job)
+  }
+
+  #lives(conductor: string): boolean {
+    const process = this.#processes.get(conductor)
+    return process?.kind === 'conductor' && process.expiresAt > this.#now()
   }
 
   /** Puts a job where `claimJobs` or `promote` finds it. */

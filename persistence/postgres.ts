@@ -152,6 +152,7 @@ function getTypeParser(oid: number): (text: string) => unknown {
 const TYPES: { readonly [kind in ColumnKind]: string } = {
   text: 'text',
   int: 'int',
+  count: 'int',
   time: 'bigint',
   flag: 'boolean',
   value: 'text',

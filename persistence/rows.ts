@@ -17,13 +17,23 @@ import type {
 import { propertyOf } from './property.ts'
 import type { Cell, Row, Sql } from './sql.ts'
 import { name } from './sql.ts'
-import type { FlowDetail, FlowVersion, JobRecord, ProcessRecord, StoredMail } from './store.ts'
+import type {
+  BrokerRecord,
+  FlowDetail,
+  FlowVersion,
+  JobRecord,
+  ProcessRecord,
+  ReplyQueueRecord,
+  StoredMail,
+} from './store.ts'
 
 /**
- * `int`: 32 bits. `time`: epoch milliseconds, 64 bits. `value`: an envelope, NULL for null. `sealed`: an envelope, never
- * NULL. `list`: an envelope, NULL for an empty list. `json`: plain JSON that queries look into.
+ * `int`: 32 bits. `count`: the same, never NULL; 0 is sent as NULL. `time`: epoch milliseconds, 64 bits. `value`: an envelope,
+ * NULL for null. `sealed`: an envelope, never NULL. `list`: an envelope, NULL for an empty list. `json`: plain JSON that queries
+ * look into.
  */
-export type ColumnKind = 'text' | 'int' | 'time' | 'flag' | 'value' | 'sealed' | 'list' | 'json'
+export type ColumnKind =
+  'text' | 'int' | 'count' | 'time' | 'flag' | 'value' | 'sealed' | 'list' | 'json'
 
 /** Columns of rows that are sent as parameters. */
 export type RowShape = { readonly [column: string]: ColumnKind }
@@ -106,6 +116,9 @@ export const atomColumns = columns<AtomRecord>(
   ['failure', 'value'],
   ['revertFailure', 'value'],
   ['rounds', 'value'],
+  ['replyTo', 'text'],
+  ['copy', 'int'],
+  ['starts', 'count'],
 )
 
 export const scopeColumns = columns<ScopeRecord>(
@@ -172,6 +185,19 @@ export const processColumns = columns<ProcessRecord>(
   ['expiresAt', 'time'],
 )
 
+export const brokerColumns = columns<BrokerRecord>(
+  ['name', 'text'],
+  ['epoch', 'int'],
+  ['marker', 'text'],
+  ['secret', 'text'],
+)
+
+export const replyQueueColumns = columns<ReplyQueueRecord>(
+  ['queue', 'text'],
+  ['conductor', 'text'],
+  ['orphaned', 'flag'],
+)
+
 export const versionColumns = columns<FlowVersion>(
   ['name', 'text'],
   ['version', 'int'],
@@ -203,6 +229,7 @@ function readCell(kind: ColumnKind, cell: unknown): unknown {
     case 'text':
       return cell
     case 'int':
+    case 'count':
     case 'time':
       return Number(cell)
     case 'flag':
@@ -226,6 +253,9 @@ function writeCell(kind: ColumnKind, value: unknown): Cell {
       return Array.isArray(value) && value.length === 0 ? null : seal(value)
     case 'json':
       return JSON.stringify(value)
+    case 'count':
+      // Most are 0, and nulls at the end of a row are not sent.
+      return value === 0 ? null : (value as Cell)
     default:
       // Texts, numbers and flags, by the types of the records.
       return value as Cell

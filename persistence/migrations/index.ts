@@ -1,7 +1,8 @@
 import { createTables } from './001_create_tables.ts'
+import { addReplyQueues } from './002_add_reply_queues.ts'
 import type { Migration } from './migration.ts'
 
 export type { Migration, SchemaContext } from './migration.ts'
 
 /** All steps of the schema, the oldest first. */
-export const migrations: readonly Migration[] = [createTables]
+export const migrations: readonly Migration[] = [createTables, addReplyQueues]

@@ -119,6 +119,9 @@ export function atomRow(
     failure: null,
     revertFailure: null,
     rounds: null,
+    replyTo: null,
+    copy: null,
+    starts: 0,
     ...more,
   }
 }

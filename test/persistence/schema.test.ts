@@ -16,7 +16,7 @@ import { post } from './fixtures.ts'
  */
 const SCHEMA = `
 atoms: flow_id! path! kind! state! attempt:int! execute_calls:int! revert_calls:int! due_at:time outcome ignored failure revert_failure rounds reply_to copy:int starts:int! | flow_id path
-brokers: name! epoch:int! marker! changed_at:time! | name
+brokers: name! epoch:int! marker! changed_at:time! secret! | name
 calls: flow_id! atom! direction! call:int! attempt:int! outcome! started_at:time! ended_at:time! failure | flow_id atom direction call
 documents: hash! body! used_at:time! | hash
 flow_details: id! job_id! parent_id run:int! document! source! format:int! semantics:int! input:json! state! output failures reason created_at:time! started_at:time ended_at:time | id
@@ -26,9 +26,11 @@ jobs: id! board! key flow! state! posting:int! priority:int! flow_id! epoch:int!
 mailbox: job_id! key! kind! body! at:time! number:int! | job_id key
 migrations: name! applied_at:time! | name
 processes: id! kind! name! host! pid:int! board! topics:json! tasks:json! signatures:json load:json! started_at:time! seen_at:time! expires_at:time! | id
+reply_queues: queue! conductor! created_at:time! | queue
 results: flow_id! atom! direction! call:int! value! | flow_id atom direction call
 scopes: flow_id! path! state! intention! due_at:time ignored failure | flow_id path
 signals: board! name! key! body! sent_by at:time! | board name key
+atoms_sent: atoms (reply_to)
 flow_details_run: unique flow_details (job_id, run)
 jobs_age: jobs (created_at, id, board)
 jobs_claimable: jobs (board, priority, created_at, id)
