@@ -28,7 +28,8 @@ export interface Engine {
   readonly waiting?: number | undefined
   /** Workers elsewhere: the queue that answers come to. It stands in the row of each call before the call is dispatched. */
   readonly replyTo?: string | undefined
-  start(): Promise<void>
+  /** `conductor`: the process id of the incarnation that it works for. */
+  start(options?: { readonly conductor?: string | undefined }): Promise<void>
   /** Stops taking calls; waits up to `graceMs` (default 10,000) for running ones, then aborts them. Unanswered calls stay unanswered. */
   stop(options?: { readonly graceMs?: number | undefined }): Promise<void>
   dispatch(request: CallRequest, listener: CallListener): void
@@ -38,4 +39,11 @@ export interface Engine {
   forget(flowId: string, options?: { readonly abort?: boolean | undefined }): void
   /** Workers elsewhere: whether all calls of this flow are with workers or brokers, durably, so that the flow can be parked until its mail comes. */
   canPark?(flowId: string): boolean
+  /** Workers elsewhere: this flow is about to be given back; what is known of its calls is noted at once. `canPark` then says when. */
+  handOver?(flowId: string): void
+  /**
+   * Workers elsewhere: what came about a call by mail. `answered`: its answer, so that nothing is waited for here any more; `lost`:
+   * the copy that its row believes in is gone, because a worker did not know its task.
+   */
+  heard?(key: CallKey, what: 'answered' | 'lost'): void
 }

@@ -120,7 +120,14 @@ export const askSchema = z.object({
   type: z.literal('ask'),
   worker: name,
   calls: z
-    .array(callRefSchema.extend({ redelivered: z.boolean(), again: z.boolean() }))
+    .array(
+      callRefSchema.extend({
+        redelivered: z.boolean(),
+        again: z.boolean(),
+        /** Which holding of a copy this is, counted by the worker: the same in repetitions, another when a copy came back to the same worker. */
+        hold: z.number().int().nonnegative().optional(),
+      }),
+    )
     .min(1)
     .max(1000),
 })
