@@ -88,7 +88,11 @@ export interface BrokerLink {
   /** Takes queues out of the topology; deletes them on the broker too, if `delete` (only while `ifEmpty` and `ifUnused`, if those are given). */
   undeclare(
     queues: readonly string[],
-    options?: { readonly delete?: boolean; readonly ifEmpty?: boolean; readonly ifUnused?: boolean },
+    options?: {
+      readonly delete?: boolean
+      readonly ifEmpty?: boolean
+      readonly ifUnused?: boolean
+    },
   ): Promise<void>
   /** How a queue stands, or null if there is none. */
   lookAt(queue: string): Promise<{ readonly messages: number; readonly consumers: number } | null>

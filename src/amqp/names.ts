@@ -4,7 +4,9 @@ export interface Names {
   readonly requests: string
   /** Direct exchange for what goes to conductors; the routing key is the reply queue's name (`reply_to`). */
   readonly replies: string
-  /** Takes replies whose queue is gone. */
+  /** Fanout exchange for replies that no queue is bound for. */
+  readonly unrouted: string
+  /** Queue behind it: replies whose queue is gone. */
   readonly unclaimed: string
   /** Direct exchange for what goes to one worker; the routing key is the worker's id. */
   readonly control: string
@@ -26,6 +28,7 @@ export function namesOf(namespace: string): Names {
   return {
     requests: `${namespace}.requests`,
     replies: `${namespace}.replies`,
+    unrouted: `${namespace}.unrouted`,
     unclaimed: `${namespace}.replies.unclaimed`,
     control: `${namespace}.control`,
     announcements: `${namespace}.announcements`,

@@ -16,6 +16,8 @@ export interface ExchangeSpec {
   readonly type: 'direct' | 'fanout' | 'topic'
   /** Takes what no queue is bound for. */
   readonly alternate?: string | undefined
+  /** Exchanges that it takes messages from. */
+  readonly bindings?: readonly { readonly exchange: string; readonly key: string }[] | undefined
 }
 
 /** A queue to be declared. */
