@@ -10,7 +10,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { Dialect } from './dialect.ts'
 import { brokerColumns, readRecord } from './rows.ts'
-import type { Executor, Sql } from './sql.ts'
+import type { Sql } from './sql.ts'
 import { sql } from './sql.ts'
 import type { BrokerRecord, CallPlace, CallStanding, JobState } from './store.ts'
 
@@ -25,57 +25,39 @@ export function newSecret(): string {
 }
 
 /** The row of a broker, made if there is none. */
-export async function findBroker(
-  { tables, now, database }: Dialect,
-  broker: string,
-): Promise<BrokerRecord> {
-  const there = await readBroker(database, tables.brokers, broker)
-  if (there !== undefined) return there
-  const [made] = await database.run(sql`
-    insert into ${tables.brokers} (name, epoch, marker, secret, changed_at)
-    values (${broker}, 1, ${newMarker()}, ${newSecret()}, ${now()})
-    on conflict (name) do nothing returning *`)
-  if (made !== undefined) return readRecord(brokerColumns, made)
-  // Somebody else has just made it; rows of brokers stay.
-  return standingBroker(database, tables.brokers, broker)
+export async function findBroker(dialect: Dialect, broker: string): Promise<BrokerRecord> {
+  const { tables, now, database } = dialect
+  for (;;) {
+    const [there] = await database.run(sql`select * from ${tables.brokers} where name = ${broker}`)
+    if (there !== undefined) return readRecord(brokerColumns, there)
+    const [made] = await database.run(sql`
+      insert into ${tables.brokers} (name, epoch, marker, secret, changed_at)
+      values (${broker}, 1, ${newMarker()}, ${newSecret()}, ${now()})
+      on conflict (name) do nothing returning *`)
+    // None: somebody else has just made it.
+    if (made !== undefined) return readRecord(brokerColumns, made)
+  }
 }
 
 /** Raises the epoch if it is `from`, and makes what was parked for a task due. */
 export async function raiseBroker(
-  { tables, now, database }: Dialect,
+  dialect: Dialect,
   broker: string,
   from: number,
 ): Promise<BrokerRecord> {
+  const { tables, now, database } = dialect
   const { brokers, jobs } = tables
-  return database.transaction(async (executor) => {
-    const [raised] = await executor.run(sql`
+  const raised = await database.transaction(async (executor) => {
+    const [row] = await executor.run(sql`
       update ${brokers} set epoch = epoch + 1, marker = ${newMarker()}, changed_at = ${now()}
       where name = ${broker} and epoch = ${from} returning *`)
-    if (raised === undefined) return standingBroker(executor, brokers, broker)
+    if (row === undefined) return undefined
     await executor.run(sql`
       update ${jobs} set due_at = ${now()}, updated_at = ${now()}
       where state = 'PARKED' and parked_for = 'task' and (due_at is null or due_at > ${now()})`)
-    return readRecord(brokerColumns, raised)
+    return row
   })
-}
-
-async function standingBroker(
-  executor: Executor,
-  brokers: Sql,
-  broker: string,
-): Promise<BrokerRecord> {
-  const there = await readBroker(executor, brokers, broker)
-  if (there === undefined) throw new Error(`expected a row of the broker ${broker}, got none`)
-  return there
-}
-
-async function readBroker(
-  executor: Executor,
-  brokers: Sql,
-  broker: string,
-): Promise<BrokerRecord | undefined> {
-  const [row] = await executor.run(sql`select * from ${brokers} where name = ${broker}`)
-  return row === undefined ? undefined : readRecord(brokerColumns, row)
+  return raised === undefined ? findBroker(dialect, broker) : readRecord(brokerColumns, raised)
 }
 
 /** Whether the process in a column lives. */

@@ -23,8 +23,7 @@ export class MemoryBrokers {
 
   /** What now stands, and whether this call raised it. */
   raise(name: string, from: number): { readonly broker: BrokerRecord; readonly raised: boolean } {
-    const there = this.#brokers.get(name)
-    if (there === undefined) throw new Error(`expected a row of the broker ${name}, got none`)
+    const there = this.find(name)
     if (there.epoch !== from) return { broker: there, raised: false }
     const broker = { ...there, epoch: from + 1, marker: newMarker() }
     this.#brokers.set(name, broker)

@@ -53,7 +53,10 @@ test('the database is made, looked at and pruned', async (t) => {
     /there is no database yet: \.zagflow\/zagflow\.db; make it with zagflow db migrate/,
   )
   assert.equal(await place.has('.zagflow'), false, 'looking makes nothing')
-  assert.match((await place.run(['db', 'migrate'])).stdout, /applied 001_create_tables/)
+  assert.match(
+    (await place.run(['db', 'migrate'])).stdout,
+    /applied 001_create_tables\napplied 002_add_reply_queues/,
+  )
   assert.match((await place.run(['db', 'migrate'])).stdout, /is up to date/)
   const status = await place.data(['db', 'status'])
   assert.deepEqual(status['pending'], [])
@@ -97,7 +100,7 @@ test('PostgreSQL is migrated by command alone, and its durability is looked at',
   assert.match(early.stderr, /has no schema yet, expected .*; run: zagflow db migrate/)
   const status = await place.run(['db', 'status'], env)
   assert.equal(status.code, 1)
-  assert.match(status.stdout, /○ 001_create_tables \(pending\)/)
+  assert.match(status.stdout, /○ 001_create_tables \(pending\)\n {2}○ 002_add_reply_queues \(pending\)/)
   assert.match((await place.run(['db', 'migrate'], env)).stdout, /^applied 001_create_tables$/m)
   const { code, stderr } = await place.run(['run', 'order.yaml', '-q'], env)
   assert.equal(code, 0, stderr)

@@ -218,12 +218,18 @@ describe('a store in PostgreSQL', { skip: 'missing' in server ? server.missing :
       assert.ok(error instanceof MigrationNeededError)
       assert.match(
         error.message,
-        /has no schema yet, expected 001_create_tables; run: zagflow db migrate/,
+        /has no schema yet, expected 002_add_reply_queues; run: zagflow db migrate/,
       )
       return true
     })
-    assert.deepEqual(await store.schemaStatus(), { applied: [], pending: ['001_create_tables'] })
-    assert.deepEqual(await store.migrate(), { applied: ['001_create_tables'], pending: [] })
+    assert.deepEqual(await store.schemaStatus(), {
+      applied: [],
+      pending: ['001_create_tables', '002_add_reply_queues'],
+    })
+    assert.deepEqual(await store.migrate(), {
+      applied: ['001_create_tables', '002_add_reply_queues'],
+      pending: [],
+    })
     await store.start()
     assert.deepEqual((await store.findJobs({})).jobs, [])
   })

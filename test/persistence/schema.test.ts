@@ -9,6 +9,8 @@ import { silentLogger } from '../../src/base/logger.ts'
 import { DATABASES, testDatabase } from './databases.ts'
 import { post } from './fixtures.ts'
 
+const MIGRATIONS = ['001_create_tables', '002_add_reply_queues']
+
 /**
  * What the migrations make. A column is text unless it says otherwise: `time` is bigint, `json` jsonb and `flag` boolean in
  * PostgreSQL, and integer, text and integer in SQLite. Whoever changes the schema adds a migration and changes
@@ -68,9 +70,14 @@ for (const { name, skip } of DATABASES) {
             })
       await dialect.database.start()
       t.after(() => dialect.database.stop())
-      assert.deepEqual(await migrateDown(dialect), { applied: [], pending: ['001_create_tables'] })
-      assert.deepEqual(await migrateDown(dialect), { applied: [], pending: ['001_create_tables'] })
-      assert.deepEqual(await first.migrate(), { applied: ['001_create_tables'], pending: [] })
+      for (let left = MIGRATIONS.length - 1; left >= 0; left -= 1) {
+        assert.deepEqual(await migrateDown(dialect), {
+          applied: MIGRATIONS.slice(0, left),
+          pending: MIGRATIONS.slice(left),
+        })
+      }
+      assert.deepEqual(await migrateDown(dialect), { applied: [], pending: MIGRATIONS })
+      assert.deepEqual(await first.migrate(), { applied: MIGRATIONS, pending: [] })
       assert.deepEqual((await first.findJobs({})).jobs, [])
       await post(first)
     })
@@ -80,7 +87,7 @@ for (const { name, skip } of DATABASES) {
       const first = await store()
       await knex()(`${namespace}migrations`).insert({ name: '999_of_the_future', applied_at: 1 })
       const { applied, pending } = await first.schemaStatus()
-      assert.deepEqual([applied, pending], [['001_create_tables', '999_of_the_future'], []])
+      assert.deepEqual([applied, pending], [[...MIGRATIONS, '999_of_the_future'], []])
       await post(await store())
     })
   })

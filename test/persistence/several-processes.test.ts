@@ -65,7 +65,10 @@ for (const { name, skip } of DATABASES) {
       const database = await testDatabase(t, name)
       const statuses = await together(t, database, 'migrate', 5)
       for (const status of statuses) {
-        assert.deepEqual(status, { applied: ['001_create_tables'], pending: [] })
+        assert.deepEqual(status, {
+          applied: ['001_create_tables', '002_add_reply_queues'],
+          pending: [],
+        })
       }
       assert.deepEqual((await (await database.store()).findJobs({})).jobs, [])
     })

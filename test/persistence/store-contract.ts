@@ -10,6 +10,7 @@ import type { Json } from '../../src/base/json.ts'
 import type { Failure } from '../../src/base/failure.ts'
 import type { Claim, Store, StoreHint } from '../../persistence/store.ts'
 import { eventually } from '../support/eventually.ts'
+import { describeBrokers } from './broker-contract.ts'
 import {
   adoptedJob,
   atomOf,
@@ -1052,6 +1053,8 @@ export function describeStore(
         assert.deepEqual(deaths, [0, 1, 1, 2, 0])
       })
     })
+
+    describeBrokers(open)
 
     describe('looking', () => {
       it('filters jobs by all that is known of them', async (t) => {
