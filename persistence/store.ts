@@ -378,15 +378,23 @@ export interface Store {
   /** What is known of a broker; made (epoch 1, a marker and a secret by chance) when it is asked for first. */
   broker(name: string): Promise<BrokerRecord>
   /**
-   * The broker lost what it held: epoch + 1 and a new marker, if the epoch still is `from`; jobs parked for a task become due. Returns
-   * what now stands.
+   * The broker lost what it held: epoch + 1 and a new marker, if the epoch still is `from`; jobs parked for a task become due in
+   * the same transaction. Returns what now stands. A job that is parked at the same time may miss it: who parks for a task says
+   * when to look again.
    */
   raiseBroker(name: string, from: number): Promise<BrokerRecord>
-  /** Remembers a reply queue and the conductor (process id of its incarnation) that made it. Again is fine. */
+  /**
+   * Remembers a reply queue and the conductor (process id of its incarnation) that made it. Again is fine; a queue whose maker is
+   * gone becomes that of who makes it anew.
+   */
   keepReplyQueue(queue: string, conductor: string): Promise<void>
   /** Reply queues that are remembered. `orphaned`: no living conductor made it. */
   replyQueues(): Promise<readonly ReplyQueueRecord[]>
-  /** Forgets an orphaned queue that no atom of an unfinished job names. False: it is still needed. */
+  /**
+   * Forgets an orphaned queue that no atom of an unfinished job names (a trashed one may be released, so it counts), once its
+   * maker has no claims either. False: it is still needed. True holds for good: a new call names the queue of its living owner,
+   * and nobody else's.
+   */
   forgetReplyQueue(queue: string): Promise<boolean>
   /** How calls stand, in the order asked: for whoever reads a message about a flow that is not his. */
   standing(calls: readonly CallPlace[]): Promise<readonly CallStanding[]>

@@ -100,7 +100,10 @@ test('PostgreSQL is migrated by command alone, and its durability is looked at',
   assert.match(early.stderr, /has no schema yet, expected .*; run: zagflow db migrate/)
   const status = await place.run(['db', 'status'], env)
   assert.equal(status.code, 1)
-  assert.match(status.stdout, /○ 001_create_tables \(pending\)\n {2}○ 002_add_reply_queues \(pending\)/)
+  assert.match(
+    status.stdout,
+    /○ 001_create_tables \(pending\)\n {2}○ 002_add_reply_queues \(pending\)/,
+  )
   assert.match((await place.run(['db', 'migrate'], env)).stdout, /^applied 001_create_tables$/m)
   const { code, stderr } = await place.run(['run', 'order.yaml', '-q'], env)
   assert.equal(code, 0, stderr)
