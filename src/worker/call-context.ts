@@ -8,15 +8,17 @@
  *     before the answer.
  * X3  Nothing that a task gives to a member throws: junk is left out, and logged.
  */
-import { createHash } from 'node:crypto'
 import { toJson } from '../base/codec.ts'
 import type { Failure } from '../base/failure.ts'
 import type { Json } from '../base/json.ts'
 import type { Logger } from '../base/logger.ts'
 import type { RevertContext } from '../flow/context.ts'
 import type { CallOutcome } from '../machine/records.ts'
-import type { CallKey, CallRequest } from '../protocol/call.ts'
+import type { CallRequest } from '../protocol/call.ts'
+import { callKeyText as idempotencyKey } from '../protocol/call-key.ts'
 import { abortError, type AbortCause } from './call-limits.ts'
+
+export { idempotencyKey }
 
 /** What a context asks of the call that it belongs to. */
 export interface ContextHost {
@@ -33,21 +35,6 @@ export interface ContextHost {
 
 const PROGRESS_BURST = 20
 const PROGRESS_EVERY_MS = 100
-/** Payment providers and HTTP gateways take keys of 255 characters. */
-const LONGEST_KEY = 255
-
-/**
- * The key that every copy of one call carries, and no other call: `<flow id>/<atom>#<direction>.<call>`. One that would be
- * longer than 255 characters has the SHA-256 of the atom's path in its place. It is part of what tasks may store, so it
- * never changes between versions.
- */
-export function idempotencyKey(key: Omit<CallKey, 'jobId'>): string {
-  const end = `#${key.direction}.${key.call}`
-  const readable = `${key.flowId}/${key.atom}${end}`
-  if (readable.length <= LONGEST_KEY) return readable
-  return `${key.flowId}/sha256:${createHash('sha256').update(key.atom).digest('hex')}${end}`
-}
-
 /** The context of one call. */
 export class CallContext implements RevertContext {
   readonly #host: ContextHost

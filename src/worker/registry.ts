@@ -81,6 +81,12 @@ export class TaskRegistry {
     return found.definition
   }
 
+  /** Whether a call of that kind finds what it runs. */
+  runs(request: { readonly task: string; readonly direction: string }): boolean {
+    const known = request.direction === 'decide' ? this.#strategies : this.#tasks
+    return known.has(request.task)
+  }
+
   /** The tasks, in the order in which they were found. */
   get tasks(): readonly TaskDefinition[] {
     return [...this.#tasks.values()].map(({ definition }) => definition)

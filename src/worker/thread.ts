@@ -7,16 +7,14 @@
  *     `ctx.progress` or `ctx.heartbeat`.
  */
 import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads'
-import { toJson } from '../base/codec.ts'
 import { realClock } from '../base/clock.ts'
 import { toFailure } from '../base/failure.ts'
-import type { JsonObject } from '../base/json.ts'
-import type { Logger, LogFields } from '../base/logger.ts'
 import type { CallAnswer } from '../protocol/call.ts'
 import { loadModule } from './load-module.ts'
 import { TaskRegistry } from './registry.ts'
+import { remoteLogger } from './remote-logger.ts'
 import { runCall, type CallEnvironment } from './run-call.ts'
-import type { FromThread, LOG_LEVELS, ThreadCallInput, ToThread } from './thread-messages.ts'
+import type { FromThread, ThreadCallInput, ToThread } from './thread-messages.ts'
 
 /** T1: longer than any call, shorter than what a timer overflows at. */
 const NEVER_MS = 365 * 24 * 60 * 60 * 1000
@@ -64,7 +62,7 @@ function environmentOf(
   let lastBeatAt = 0
   return {
     tasks,
-    logger: portLogger(say, {}),
+    logger: remoteLogger(say),
     clock: realClock,
     abortGraceMs: NEVER_MS,
     beat() {
@@ -78,37 +76,4 @@ function environmentOf(
       return got === undefined ? undefined : (got.message as ToThread).cause // our caller says nothing else
     },
   }
-}
-
-/** A logger whose lines are written by the caller. */
-function portLogger(say: (message: FromThread) => void, bound: LogFields): Logger {
-  const at =
-    (level: (typeof LOG_LEVELS)[number]) =>
-    (fields: LogFields, message: unknown): void =>
-      say({
-        kind: 'log',
-        level,
-        fields: carried({ ...bound, ...fields }),
-        message: String(message),
-      })
-  return {
-    debug: at('debug'),
-    info: at('info'),
-    warn: at('warn'),
-    error: at('error'),
-    child: (fields) => portLogger(say, { ...bound, ...fields }),
-  }
-}
-
-/** Fields as JSON; one that JSON cannot carry as its text. */
-function carried(fields: LogFields): JsonObject {
-  const out: { [field: string]: JsonObject[string] } = {}
-  for (const [name, value] of Object.entries(fields)) {
-    try {
-      out[name] = toJson(value instanceof Error ? toFailure(value) : value)
-    } catch {
-      out[name] = typeof value
-    }
-  }
-  return out
 }

@@ -1,0 +1,134 @@
+/** The messages that a worker sends, ready to be published. */
+import type { Names } from '../amqp/names.ts'
+import type { Outgoing } from '../amqp/broker-link.ts'
+import type { Json } from '../base/json.ts'
+import type { CallAnswer } from '../protocol/call.ts'
+import {
+  PROTOCOL_VERSION,
+  type AnnounceMessage,
+  type CallRef,
+  type RequestMessage,
+  type ResultMessage,
+} from '../protocol/messages.ts'
+import { writeMessage } from '../protocol/wire.ts'
+import type { Call, Copy, SentReply } from './call-book.ts'
+
+/** What fits into one message, by its schema. */
+const MOST_CALLS = 1000
+/** A question or a report that nobody read for so long has been asked or said again. */
+const HINT_MS = 60_000
+
+export class Messages {
+  readonly #worker: string
+  readonly #exchange: string
+  readonly #announcements: string
+
+  constructor(worker: string, names: Names) {
+    this.#worker = worker
+    this.#exchange = names.replies
+    this.#announcements = names.announcements
+  }
+
+  /** The answer of a call. */
+  answer(call: Call<Copy>, answer: CallAnswer): SentReply {
+    const about = { v: PROTOCOL_VERSION, ...refOf(call.request), worker: this.#worker } as const
+    const { startedAt } = answer
+    const { replyTo } = call
+    if (answer.kind === 'succeeded') {
+      const body = writeMessage({
+        ...about,
+        type: 'result',
+        result: sent(answer.result),
+        startedAt,
+      })
+      return { replyTo, type: 'result', body }
+    }
+    const { failure, outcome } = answer
+    const body = writeMessage({ ...about, type: 'failure', failure, outcome, startedAt })
+    return { replyTo, type: 'failure', body }
+  }
+
+  /** That a task is not known here. */
+  unknown(request: RequestMessage, replyTo: string): SentReply {
+    const type = 'unknown'
+    const { task } = request
+    const ref = refOf(request)
+    const body = writeMessage({ v: PROTOCOL_VERSION, type, ...ref, worker: this.#worker, task })
+    return { replyTo, type, body }
+  }
+
+  /** A message that must arrive. */
+  reply({ replyTo, type, body }: SentReply, key: string, flowId: string): Outgoing {
+    const exchange = this.#exchange
+    return { exchange, routingKey: replyTo, type, body, messageId: key, correlationId: flowId }
+  }
+
+  progress(call: Call<Copy>, progress: number, details: Json | undefined): Outgoing {
+    const body = writeMessage({
+      v: PROTOCOL_VERSION,
+      type: 'progress',
+      ...refOf(call.request),
+      worker: this.#worker,
+      progress,
+      ...(details === undefined ? {} : { details: sent(details) }),
+    })
+    return this.#hint(call.replyTo, 'progress', body)
+  }
+
+  ask(replyTo: string, calls: readonly Call<Copy>[]): readonly Outgoing[] {
+    return chunks(calls).map((some) => {
+      const body = writeMessage({
+        v: PROTOCOL_VERSION,
+        type: 'ask',
+        worker: this.#worker,
+        calls: some.map(({ request, isRedelivered, isAgain, hold }) => ({
+          ...refOf(request),
+          redelivered: isRedelivered,
+          again: isAgain,
+          hold,
+        })),
+      })
+      return this.#hint(replyTo, 'ask', body)
+    })
+  }
+
+  running(replyTo: string, calls: readonly Call<Copy>[]): readonly Outgoing[] {
+    return chunks(calls).map((some) => {
+      const body = writeMessage({
+        v: PROTOCOL_VERSION,
+        type: 'running',
+        worker: this.#worker,
+        calls: some.map(({ request, startedAt }) => ({ ...refOf(request), startedAt })),
+      })
+      return this.#hint(replyTo, 'running', body)
+    })
+  }
+
+  announce(announce: Omit<AnnounceMessage, 'v' | 'type' | 'worker'>): Outgoing {
+    const type = 'announce'
+    const body = writeMessage({ v: PROTOCOL_VERSION, type, worker: this.#worker, ...announce })
+    return this.#hint(this.#announcements, type, body)
+  }
+
+  #hint(routingKey: string, type: string, body: string): Outgoing {
+    const exchange = this.#exchange
+    return { exchange, routingKey, type, body, persistent: false, expirationMs: HINT_MS }
+  }
+}
+
+/** JSON is JSON: the schema's own type of it only is not readonly. */
+export function sent(value: Json): ResultMessage['result'] {
+  return value as ResultMessage['result']
+}
+
+function refOf(request: RequestMessage): CallRef {
+  const { jobId, flowId, atom, direction, call, token } = request
+  return { jobId, flowId, atom, direction, call, token }
+}
+
+function chunks<T>(items: readonly T[]): readonly (readonly T[])[] {
+  if (items.length <= MOST_CALLS) return [items]
+  const all: T[][] = []
+  for (let at = 0; at < items.length; at += MOST_CALLS) all.push(items.slice(at, at + MOST_CALLS))
+  return all
+}
