@@ -19,7 +19,14 @@ import { advance, type Step } from '../src/machine/advance.ts'
 import type { CallRef, Command, MachineEvent, Transition } from '../src/machine/events.ts'
 import type { CallRecord } from '../src/machine/records.ts'
 import { restoreRun } from '../src/machine/resume.ts'
-import { takeChanges, touchAtom, touchScope, type AtomRun, type Run } from '../src/machine/run.ts'
+import {
+  takeChanges,
+  touchAtom,
+  touchScope,
+  type AtomRun,
+  type Run,
+  type ScopeRun,
+} from '../src/machine/run.ts'
 import { isFinal, type FlowState } from '../src/machine/states.ts'
 import type {
   AtomFailure,
@@ -34,7 +41,7 @@ import { Changes, type Prepared } from './changes.ts'
 import type { Committing } from './committer.ts'
 import type { DriveEnd, DriveOptions, FlowEvent } from './drive-types.ts'
 import type { CallAnswer, CallKey, CallListener, CallNote, CallRequest } from './engine.ts'
-import { answerOf, eventOf, strategyAnswer, type MailedAnswer } from './mail-events.ts'
+import { eventOf, letterOf, strategyAnswer, type Letter } from './mail-events.ts'
 import { isEmptyResult, Values, ValuesMissing } from './values.ts'
 
 export type { DriveEnd, DriveOptions, FlowEvent } from './drive-types.ts'
@@ -58,7 +65,7 @@ export class FlowDriver implements Committing, CallListener {
   /** Atoms whose answer the machine has not been told yet: a second one does not count. */
   readonly #answered = new Set<string>()
   /** Answers that came by mail: taken after the events before them, for those say what is awaited. */
-  #letters: MailedAnswer[] = []
+  #letters: Letter[] = []
   #mailRead: number
   #revision: number
   #seq: number
@@ -86,12 +93,13 @@ export class FlowDriver implements Committing, CallListener {
     this.#options = options
     this.jobId = loaded.job.id
     this.flowId = loaded.detail.id
-    this.#run = restoreRun(plan, {
+    const stored = {
       state: loaded.detail.state,
       reason: loaded.detail.reason,
       atoms: loaded.atoms,
       scopes: loaded.scopes,
-    })
+    }
+    this.#run = restoreRun(plan, stored, options.engine.window)
     this.#revision = loaded.job.revision
     this.#seq = loaded.job.historySeq
     this.#mailRead = 0
@@ -154,8 +162,8 @@ export class FlowDriver implements Committing, CallListener {
       this.#changes.mailTaken.push(piece.key)
       const event = eventOf(piece)
       if (event !== null) this.#events.push(event)
-      const letter = answerOf(piece)
-      if (letter !== null) this.#letters.push(letter)
+      const letter = letterOf(piece)
+      if (letter !== null && letter.key.flowId === this.flowId) this.#letters.push(letter)
     }
     this.#pump()
   }
@@ -172,6 +180,7 @@ export class FlowDriver implements Committing, CallListener {
     if (this.#ended || this.#releasing) return
     this.#releasing = true
     this.#run.holding = true
+    this.#options.engine.handOver?.(this.flowId)
     this.#pump()
   }
 
@@ -271,9 +280,18 @@ export class FlowDriver implements Committing, CallListener {
     if (this.#letters.length === 0) return false
     const letters = this.#letters
     this.#letters = []
+    const { engine } = this.#options
     for (const { key, answer } of letters) {
-      if (key.flowId !== this.flowId) continue
-      this.#take(key, this.#run.atoms.get(key.atom)?.attempt ?? 1, answer, undefined)
+      const atom = this.#run.atoms.get(key.atom)
+      if (atom === undefined) continue
+      if (answer !== null) {
+        this.#take(key, atom.attempt, answer, undefined)
+        engine.heard?.(key, 'answered')
+      } else if (isAwaited(this.#run, atom, key)) {
+        if (atom.sent !== null) atom.sent = { ...atom.sent, copy: null }
+        touchAtom(this.#run, atom)
+        engine.heard?.(key, 'lost')
+      }
     }
     return true
   }
@@ -410,8 +428,9 @@ export class FlowDriver implements Committing, CallListener {
 
   #prepareCall(command: CallCommand): void {
     const { atom, direction, again } = command
+    const { engine } = this.#options
     const isGone = again && direction === 'execute' && atom.scope.reverting
-    if (isGone && this.#options.engine.name !== 'worker-based') {
+    if (isGone && engine.name !== 'worker-based') {
       // Its process died, and it is to be reverted: running it again would serve nothing.
       const message = 'its process ended while it ran'
       this.#failCall(command, { code: 'Cancelled', message, retryable: false }, 'unknown')
@@ -420,6 +439,10 @@ export class FlowDriver implements Committing, CallListener {
     try {
       this.#nameReplyQueue(atom, again)
       this.#changes.prepared.push({ kind: 'dispatch', request: requestOf(this.#source, command) })
+      const reason = isGone ? whyAborted(this.#run, atom) : null
+      if (reason !== null) {
+        this.#changes.prepared.push({ kind: 'abort', atom, direction, call: command.call, reason })
+      }
     } catch (error) {
       if (error instanceof ValuesMissing) throw error
       const failure = toFailure(error)
@@ -668,6 +691,9 @@ export class FlowDriver implements Committing, CallListener {
       return
     }
     for (const command of changes.prepared) this.#perform(command)
+    if (this.#releasing && changes.prepared.length > 0) {
+      this.#options.engine.handOver?.(this.flowId)
+    }
     if (this.#isDirty()) this.#options.committer.enqueue(this)
     else if (this.#run.inflight > 0) this.#watchForLongCalls()
   }
@@ -808,6 +834,17 @@ const LONG = 'long calls'
 const LOOK_AFTER_MS = 600_000
 /** Failures of each direction that are stored with the flow. */
 const REPORTED = 100
+
+/** Why a call of an earlier owner is to end, where what it is part of is being reverted; null: its answer is awaited. */
+function whyAborted(run: Run, atom: AtomRun): string | null {
+  if (run.reason !== null) return run.reason
+  for (let scope: ScopeRun | null = atom.scope; scope !== null; scope = scope.parent) {
+    if (!scope.reverting) break
+    if (scope.plan.onChildFailure === 'abort') return `${scope.path} failed`
+    if (scope.failure?.code === 'TimedOut') return scope.failure.message
+  }
+  return null
+}
 
 function jobVariable(loaded: LoadedFlow): JsonObject {
   const { job, detail } = loaded

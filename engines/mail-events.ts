@@ -2,14 +2,15 @@
 import type { Json, JsonObject } from '../src/base/json.ts'
 import type { MachineEvent, StrategyAnswer } from '../src/machine/events.ts'
 import { isRecord } from '../src/base/codec.ts'
-import { failedSchema, resultSchema } from '../src/protocol/messages.ts'
+import { failedSchema, resultSchema, unknownSchema } from '../src/protocol/messages.ts'
 import type { CallAnswer, CallKey } from '../src/protocol/call.ts'
 import type { StoredMail } from '../persistence/store.ts'
 
-/** An answer that reached a conductor which did not own the flow. */
-export interface MailedAnswer {
+/** What came about a call by mail, because it reached a conductor which did not own the flow. */
+export interface Letter {
   readonly key: CallKey
-  readonly answer: CallAnswer
+  /** Null: its worker did not know the task, and the copy is gone. */
+  readonly answer: CallAnswer | null
 }
 
 /** The event that a piece of mail is; null for mail that only wakes the flow. */
@@ -40,19 +41,29 @@ export function eventOf(mail: StoredMail): MachineEvent | null {
   }
 }
 
-/** The answer that a piece of mail brings; null if it brings none. Who put it there has checked its token. */
-export function answerOf(mail: StoredMail): MailedAnswer | null {
+/** What a piece of mail says about a call; null for other mail. Who put it there has checked its token. */
+export function letterOf(mail: StoredMail): Letter | null {
   if (mail.kind !== 'reply' || !isRecord(mail.body)) return null
-  if (mail.body['type'] === 'result') {
-    const read = resultSchema.safeParse(mail.body)
-    if (!read.success) return null
-    const { result, startedAt } = read.data
-    return { key: read.data, answer: { kind: 'succeeded', result, startedAt } }
+  switch (mail.body['type']) {
+    case 'result': {
+      const { success, data } = resultSchema.safeParse(mail.body)
+      if (!success) return null
+      const { result, startedAt } = data
+      return { key: data, answer: { kind: 'succeeded', result, startedAt } }
+    }
+    case 'failure': {
+      const { success, data } = failedSchema.safeParse(mail.body)
+      if (!success) return null
+      const { failure, outcome, startedAt } = data
+      return { key: data, answer: { kind: 'failed', failure, outcome, startedAt } }
+    }
+    case 'unknown': {
+      const { success, data } = unknownSchema.safeParse(mail.body)
+      return success ? { key: data, answer: null } : null
+    }
+    default:
+      return null
   }
-  const read = failedSchema.safeParse(mail.body)
-  if (!read.success) return null
-  const { failure, outcome, startedAt } = read.data
-  return { key: read.data, answer: { kind: 'failed', failure, outcome, startedAt } }
 }
 
 /** What a strategy decided; undefined for what it may not answer. */

@@ -166,7 +166,7 @@ export class Conductor {
     await this.#lease.begin()
     if (this.#stopping !== null) return
     try {
-      await engine.start()
+      await engine.start({ conductor: this.id })
     } catch (error) {
       await this.#lease.end()
       throw error

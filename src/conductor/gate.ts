@@ -36,13 +36,21 @@ export class Gate implements Engine {
     return this.#options.engine.canPark?.(flowId) === true
   }
 
+  handOver(flowId: string): void {
+    this.#options.engine.handOver?.(flowId)
+  }
+
+  heard(key: CallKey, what: 'answered' | 'lost'): void {
+    this.#options.engine.heard?.(key, what)
+  }
+
   /** Whether a call was asked for. */
   get isUsed(): boolean {
     return this.#state !== 'new'
   }
 
-  start(): Promise<void> {
-    return this.#options.engine.start()
+  start(options?: { readonly conductor?: string | undefined }): Promise<void> {
+    return this.#options.engine.start(options)
   }
 
   stop(options?: { readonly graceMs?: number | undefined }): Promise<void> {
