@@ -20,7 +20,7 @@ export async function startServers(table, missingServer) {
       else {
         const started = await server.start()
         running.push(started)
-        process.env[server.urlVariable] = started.url
+        Object.assign(process.env, { [server.urlVariable]: started.url }, started.environment)
       }
     }
   } catch (error) {

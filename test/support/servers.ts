@@ -1,9 +1,10 @@
 import { postgresServer } from './postgres-server.ts'
+import { rabbitmqServer } from './rabbitmq-server.ts'
 import type { TestServer } from './test-server.ts'
 
 /**
  * Every real server that some test needs: how each is found, installed and started.
  *
- * A further one (a broker, say) is one more row here and one file beside `postgres-server.ts`.
+ * A further one is one more row here and one file beside `postgres-server.ts`.
  */
-export const testServers: readonly TestServer[] = [postgresServer]
+export const testServers: readonly TestServer[] = [postgresServer, rabbitmqServer]

@@ -4,6 +4,8 @@ export interface RunningServer {
   readonly url: string
   /** The server's own process. */
   readonly pid: number
+  /** Environment variables beside the URL that tests in other processes need to use it. */
+  readonly environment?: Readonly<Record<string, string>>
   /** Ends the server and removes what it kept; a second call does nothing. */
   stop(): Promise<void>
 }
