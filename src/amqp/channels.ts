@@ -1,0 +1,32 @@
+/** Channels of which nothing goes unheard. */
+import type { Channel, ChannelModel, ConfirmChannel } from 'amqplib'
+import type { Logger } from '../base/logger.ts'
+
+/** A channel for questions and deliveries. What ends it is told to who asked on it; see also {@link whenClosed}. */
+export async function openChannel(model: ChannelModel, logger: Logger): Promise<Channel> {
+  return heard(await model.createChannel(), logger)
+}
+
+/** A channel for publications. */
+export async function openConfirmChannel(
+  model: ChannelModel,
+  logger: Logger,
+): Promise<ConfirmChannel> {
+  return heard(await model.createConfirmChannel(), logger)
+}
+
+/** Calls `closed` once the channel is gone, with the broker's reason, if it had one. */
+export function whenClosed(channel: Channel, closed: (reason: Error | undefined) => void): void {
+  let reason: Error | undefined
+  channel.on('error', (error) => (reason = error))
+  channel.on('close', () => closed(reason))
+}
+
+function heard<C extends Channel>(channel: C, logger: Logger): C {
+  // Without a listener an error would be thrown; who needs it, listens by itself.
+  channel.on('error', (error) => logger.debug({ error }, 'the broker closed a channel'))
+  channel.on('handler-error', (error, event) => {
+    logger.error({ error, event }, 'what listens to a channel failed; it goes on')
+  })
+  return channel
+}
