@@ -26,6 +26,8 @@ export interface Engine {
   readonly name: 'serial' | 'parallel' | 'worker-based'
   /** Calls that wait for a place, where places are limited: a conductor then leaves jobs to others for a while. */
   readonly waiting?: number | undefined
+  /** Calls of one flow that are of use to it at once: a flow hands over no more before some are answered. @default 10,000 */
+  readonly window?: number | undefined
   /** Workers elsewhere: the queue that answers come to. It stands in the row of each call before the call is dispatched. */
   readonly replyTo?: string | undefined
   /** `conductor`: the process id of the incarnation that it works for. */

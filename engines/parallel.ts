@@ -15,12 +15,15 @@ export interface ParallelEngineOptions extends InProcessEngineOptions {
 }
 
 const DEFAULT_CONCURRENCY = 100
+const WINDOW = 1_000
 
 /**
  * Runs many calls at once in this process: bigger priority first, then the flows take turns, then in order of arrival.
  */
 export class ParallelEngine implements Engine {
   readonly name = 'parallel'
+  /** Enough to have the next calls at hand when places become free, while the answers before them are being committed. */
+  readonly window: number
   readonly #calls: InProcessCalls
 
   /** Throws {@link UsageError} for options that make no sense. */
@@ -30,6 +33,7 @@ export class ParallelEngine implements Engine {
     if (!(Number.isInteger(concurrency) && concurrency >= 1)) {
       throw new UsageError(`concurrency: expected a whole number from 1, got ${concurrency}`)
     }
+    this.window = Math.max(WINDOW, 2 * concurrency)
     this.#calls = new InProcessCalls({
       environment,
       threads,

@@ -11,6 +11,8 @@ import { LinePerFlow } from './waiting-lines.ts'
  */
 export class SerialEngine implements Engine {
   readonly name = 'serial'
+  /** One runs at a time; the others are at hand, in the order of their priorities. */
+  readonly window = 1_000
   readonly #calls: InProcessCalls
 
   /** Throws {@link UsageError} for options that make no sense. */

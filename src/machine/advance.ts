@@ -38,6 +38,7 @@ import {
   isHeld,
   planDone,
   planRevert,
+  takeUp,
   touchAtom,
   type AtomRun,
   type Run,
@@ -67,8 +68,9 @@ export interface Step {
 export function advance(run: Run, event: MachineEvent, now: number): Step {
   run.now = now
   const applied = apply(run, event)
-  for (let at = 0; at < run.work.length; at++) {
+  for (let at = 0; at < run.work.length || takeUp(run); at++) {
     const work = run.work[at] as (typeof run.work)[number]
+    if (work.kind === 'start') run.starting--
     if (!isCurrent(work)) continue
     if (work.kind === 'start') startChild(run, work.scope, work.index)
     else if (work.kind === 'done') {

@@ -10,9 +10,11 @@ import type { Decision } from './events.ts'
 import {
   around,
   goAtom,
+  isActive,
   isAtom,
   isHeld,
   planRevert,
+  stall,
   touchAtom,
   type AtomRun,
   type NodeRun,
@@ -155,7 +157,7 @@ export function passOutwards(
       revertScope(run, run.root, 'REVERT')
       return
     }
-    if (inside.plan.onChildFailure === 'finish' && inside.active > 0 && !inside.reverting) {
+    if (inside.plan.onChildFailure === 'finish' && isActive(inside) && !inside.reverting) {
       inside.deferred = [...(inside.deferred ?? []), { origin: failed, failure }]
       return
     }
@@ -176,7 +178,7 @@ export function passOutwards(
       revertScope(run, inside, 'REVERT')
       return
     }
-    inside.stalled = true
+    stall(inside)
     if (inside.active === 0) deactivate(inside)
   }
 }
@@ -254,7 +256,7 @@ export function decideByBudget(retry: AtomRun): Decision {
 
 /** Something in a scope has ended: failures that waited for it (`finish`) go on when nothing is active any more. */
 export function ended(run: Run, scope: ScopeRun | null): void {
-  for (let inside = scope; inside !== null && inside.active === 0; inside = inside.parent) {
+  for (let inside = scope; inside !== null && !isActive(inside); inside = inside.parent) {
     const deferred = inside.deferred
     if (deferred !== null) {
       inside.deferred = null
@@ -272,7 +274,7 @@ export function goOutwards(run: Run, retry: AtomRun, failure: Failure): void {
   if (scope.plan.continues) revertScope(run, scope, 'CONTINUE')
   else if (scope.parent === null) revertScope(run, scope, 'REVERT')
   else {
-    scope.stalled = true
+    stall(scope)
     passOutwards(run, retry, scope.parent, failure)
     ended(run, scope)
   }

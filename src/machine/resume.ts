@@ -36,8 +36,8 @@ export interface StoredRun {
 }
 
 /** A run as its rows say. Feed it `begin` to let it go on. */
-export function restoreRun(plan: Plan, stored: StoredRun): Run {
-  const run = createRun(plan)
+export function restoreRun(plan: Plan, stored: StoredRun, window?: number): Run {
+  const run = createRun(plan, window)
   run.state = stored.state
   run.reason = stored.reason ?? null
   for (const record of [...stored.scopes].sort(byDepth)) restoreScope(run, record)
@@ -198,6 +198,7 @@ export function resumeRun(run: Run): boolean {
   // Why it was suspended is no longer why it is as it is; why it was cancelled is.
   if (run.state === 'SUSPENDED' && !run.abortAll && run.root.intention !== 'REVERT')
     run.reason = null
+  run.backlog.clear()
   if (run.state !== 'RESUMING') goFlow(run, 'RESUMING')
   if (wasSuspending) goFlow(run, 'SUSPENDING')
   else goFlow(run, run.root.intention === 'REVERT' ? 'REVERTING' : 'RUNNING')
@@ -253,13 +254,16 @@ function resumeScope(run: Run, scope: ScopeRun, covered: boolean): void {
     resolveFailure(run, scope, scope.failure)
     return
   }
+  // Where failures wait for the other children, those that had not started yet count.
+  const finishes = scope.plan.onChildFailure === 'finish' && scope.state === 'ENTERED'
+  if (finishes) startReady(run, scope)
   for (const atom of failed) {
     if (atom.failure !== null) {
       scope.active++
       resolveFailure(run, atom, atom.failure)
     }
   }
-  if (scope.reverting || scope.state !== 'ENTERED') return
+  if (finishes || scope.reverting || scope.state !== 'ENTERED') return
   startReady(run, scope)
 }
 

@@ -11,6 +11,7 @@ import {
   goAtom,
   goFlow,
   goScope,
+  hasRoom,
   isAtom,
   isCovered,
   isHeld,
@@ -45,6 +46,7 @@ export function setUp(run: Run, scope: ScopeRun, abort = false): void {
     return
   }
   scope.reverting = true
+  scope.queued = 0
   scope.unreverted = 0
   if (scope.intention !== 'RETRY' || isCovered(scope)) endTimeout(run, scope)
   const turns: NodeRun[] = []
@@ -129,9 +131,20 @@ function revertAtom(run: Run, atom: AtomRun): void {
     case 'REVERT_FAILURE':
       return
   }
+  const { plan, scope } = atom
+  const mayWait = plan.kind === 'task' && atom.state !== 'RETRYING' && hasRevert(atom)
+  if (mayWait && !hasRoom(run, plan.priority)) {
+    run.backlog.add('revert', scope, plan.index, plan.priority)
+    return
+  }
   atom.attempt = 1
   goAtom(run, atom, 'REVERTING', { call: atom.revertCalls + 1 })
   callRevert(run, atom, false)
+}
+
+/** Whether there is anything to take back. */
+function hasRevert({ plan, failure }: AtomRun): boolean {
+  return plan.kind === 'task' && plan.task.revert && failure?.code !== NEVER_BEGAN
 }
 
 /** Code of failures before a task's body could begin (conditions, arguments): there is nothing to take back. */
@@ -139,8 +152,7 @@ export const NEVER_BEGAN = 'InvalidArguments'
 
 /** Runs an atom's revert; one without a revert is reverted at once. */
 export function callRevert(run: Run, atom: AtomRun, again: boolean): void {
-  const neverBegan = atom.state === 'REVERTING' && atom.failure?.code === NEVER_BEGAN
-  if (atom.plan.kind === 'task' && atom.plan.task.revert && !neverBegan) {
+  if (hasRevert(atom)) {
     run.inflight++
     run.commands.push({
       kind: 'call',

@@ -9,10 +9,13 @@
  * M4  Intentions stand at scopes and are derived for atoms: an atom is to be reverted if a scope around it is.
  * M5  A wider intention wins over a narrower one, never the reverse.
  * M6  Every state change goes through `goAtom`, `goFlow` or `goScope`, which refuse what is not in the tables.
+ * M7  No more calls are begun than `window` allows to be in flight; what else could start or be reverted waits in the backlog,
+ *     and goes on as calls are answered. (Attempts after a delay, and what a restore finds under way, are not held back.)
  */
 import type { Failure } from '../base/failure.ts'
 import type { Json } from '../base/json.ts'
 import type { FlowPlan, NodePlan, Plan, RetryPlan, TaskPlan } from '../flow/compile.ts'
+import { Backlog } from './backlog.ts'
 import type { Command, EvaluatePurpose, Transition } from './events.ts'
 import type {
   AtomRecord,
@@ -69,6 +72,8 @@ export interface ScopeRun {
   remaining: number
   /** Children that may still change by themselves (for `onChildFailure: finish`). */
   active: number
+  /** Children that are about to start: planned, or waiting for room. None counts once it stalls or is reverted. */
+  queued: number
   /** A failure went through it outwards: nothing new starts in it. */
   stalled: boolean
   /** Its parent no longer counts it as active. */
@@ -114,8 +119,14 @@ export interface Run {
   readonly failures: Map<string, Failure>
   /** Why it was cancelled. */
   reason: string | null
+  /** Calls that may be in flight at once, from 1. */
+  readonly window: number
   /** Calls that were commanded and have not answered. */
   inflight: number
+  /** Starts in `work`. */
+  starting: number
+  /** What waits for room in the window. */
+  readonly backlog: Backlog
   /** Atoms and scopes that wait for a time. */
   waiting: number
   /** Reverts that failed for good. */
@@ -141,8 +152,11 @@ export interface Run {
   dirtyScopes: ScopeRun[]
 }
 
-/** A run that has not begun. */
-export function createRun(plan: Plan): Run {
+/** Calls in flight at once, unless the owner of a run says otherwise: more than workers elsewhere mostly have places. */
+const WINDOW = 10_000
+
+/** A run that has not begun. `window`: calls that may be in flight at once. */
+export function createRun(plan: Plan, window: number = WINDOW): Run {
   const run: Run = {
     plan,
     state: 'PENDING',
@@ -151,7 +165,10 @@ export function createRun(plan: Plan): Run {
     scopes: new Map(),
     failures: new Map(),
     reason: null,
+    window,
     inflight: 0,
+    starting: 0,
+    backlog: new Backlog(),
     waiting: 0,
     revertFailures: 0,
     evaluating: new Map(),
@@ -198,6 +215,7 @@ function newScope(plan: FlowPlan, parent: ScopeRun | null): ScopeRun {
     entry: 0,
     remaining: plan.children.length,
     active: 0,
+    queued: 0,
     stalled: false,
     inactive: false,
     reverting: false,
@@ -260,9 +278,47 @@ export function ensureNode(run: Run, plan: NodePlan, scope: ScopeRun): NodeRun {
   return plan.kind === 'task' ? ensureAtom(run, plan, scope) : ensureScope(run, plan, scope)
 }
 
-/** Plans to start a child of a scope. */
+/** Plans to start a child of a scope, at once or when there is room. */
 export function planStart(run: Run, scope: ScopeRun, index: number): void {
+  if (scope.stalled || scope.reverting) return
+  scope.queued++
+  const { priority } = scope.plan.children[index] as NodePlan
+  // What a decider ignored is only passed over: that takes no room.
+  const isPassed = scope.children.get(index)?.ignored != null
+  if (isPassed || hasRoom(run, priority)) pushStart(run, scope, index)
+  else run.backlog.add('start', scope, index, priority)
+}
+
+function pushStart(run: Run, scope: ScopeRun, index: number): void {
+  run.starting++
   run.work.push({ kind: 'start', scope, index, entry: scope.entry })
+}
+
+/** M7. Whether something of that priority may be called now: there is room, and nothing bigger waits for it. */
+export function hasRoom(run: Run, priority: number): boolean {
+  const expected = run.inflight + run.starting + run.evaluating.size
+  return expected < run.window && run.backlog.best <= priority
+}
+
+/** Takes up one child that waited for room; false: there is none, or nothing waits, or nothing may start now. */
+export function takeUp(run: Run): boolean {
+  if (run.backlog.best === -Infinity || isHeld(run) || !hasRoom(run, Infinity)) return false
+  const next = run.backlog.take()
+  if (next === undefined) return false
+  if (next.turn === 'start') pushStart(run, next.scope, next.index)
+  else planRevert(run, next.scope.children.get(next.index) as NodeRun) // it was entered when it was added
+  return true
+}
+
+/** Whether anything in a scope may still change by itself. */
+export function isActive(scope: ScopeRun): boolean {
+  return scope.active > 0 || scope.queued > 0
+}
+
+/** Nothing new starts in a scope: a failure went through it outwards. */
+export function stall(scope: ScopeRun): void {
+  scope.stalled = true
+  scope.queued = 0
 }
 
 /** Plans to go on behind a node that is done. */

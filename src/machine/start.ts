@@ -27,6 +27,7 @@ import {
 
 /** Starts a child whose predecessors are all done, unless its edges are dead; conditions are asked for first. */
 export function startChild(run: Run, scope: ScopeRun, index: number): void {
+  if (scope.queued > 0) scope.queued--
   if (isHeld(run) || scope.reverting || scope.stalled || isDeciding(run, scope)) return
   const plan = scope.plan.children[index] as NodePlan
   const known = scope.children.get(index)
@@ -156,6 +157,7 @@ export function resetScope(scope: ScopeRun): void {
   scope.remaining = scope.plan.children.length
   scope.unmet = scope.plan.pattern === 'graph' ? scope.plan.indegree.slice() : null
   scope.active = 0
+  scope.queued = 0
   scope.stalled = false
   scope.inactive = false
   scope.reverting = false

@@ -27,6 +27,8 @@ export type Behaviour = (call: {
 
 export interface SimulationOptions {
   readonly plan: Plan
+  /** Calls in flight at once; default: many. */
+  readonly window?: number | undefined
   readonly random: Random
   readonly behave: Behaviour
   /** Values of conditions by their text; default true. */
@@ -81,7 +83,7 @@ class World {
 
   constructor(options: SimulationOptions) {
     this.#options = options
-    this.#run = createRun(options.plan)
+    this.#run = createRun(options.plan, options.window)
   }
 
   run(): SimulationResult {
@@ -132,11 +134,12 @@ class World {
     this.#crashes++
     this.#pending = []
     this.#timers = []
-    this.#run = restoreRun(this.#options.plan, {
+    const stored = {
       state: this.#flow,
       atoms: [...this.#atoms.values()],
       scopes: [...this.#scopes.values()],
-    })
+    }
+    this.#run = restoreRun(this.#options.plan, stored, this.#options.window)
     this.#feed({ kind: 'begin' })
   }
 
