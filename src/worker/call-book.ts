@@ -21,7 +21,6 @@ import type { CallRef, RequestMessage } from '../protocol/messages.ts'
 export interface Copy {
   readonly isOpen: boolean
   readonly redelivered: boolean
-  readonly queue: string
   ack(): void
   requeue(): void
 }
@@ -137,15 +136,11 @@ export class CallBook<C extends Copy> {
     return this.#held.size + this.#waiting.size
   }
 
-  /** Copies that are here and not settled, by queue. */
-  get unsettled(): ReadonlyMap<string, number> {
-    const counts = new Map<string, number>()
+  /** Copies that are here and not settled. */
+  *unsettled(): Iterable<C> {
     for (const { copies } of this.#calls.values()) {
-      for (const { isOpen, queue } of copies) {
-        if (isOpen) counts.set(queue, (counts.get(queue) ?? 0) + 1)
-      }
+      for (const copy of copies) if (copy.isOpen) yield copy
     }
-    return counts
   }
 
   /** Calls that take a place, although the broker counts no copy of them: it would give others in their stead. */

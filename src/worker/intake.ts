@@ -4,7 +4,7 @@
  * Invariants
  * T1  Whatever comes, the consumer lives: what cannot be used is buried with a reason, and nothing of it is run.
  * T2  Answers go to reply queues of this namespace only, whatever a request names.
- * T3  All topics together have as many unsettled deliveries as there are places; each at least one (`share-prefetch.ts`).
+ * T3  All topics together have as many unsettled deliveries as there are places, and no more (`grants.ts`).
  */
 import type { BrokerLink, Consumption, Delivery } from '../amqp/broker-link.ts'
 import type { Names } from '../amqp/names.ts'
@@ -13,7 +13,7 @@ import type { Logger } from '../base/logger.ts'
 import { callKeyText } from '../protocol/call-key.ts'
 import type { RequestMessage } from '../protocol/messages.ts'
 import { readRequest } from '../protocol/wire.ts'
-import { sharePrefetch } from './share-prefetch.ts'
+import { planGrants, type Grant } from './grants.ts'
 
 export interface Arrival {
   readonly key: string
@@ -29,8 +29,8 @@ export interface IntakeOptions {
   readonly concurrency: number
   readonly clock: Clock
   readonly logger: Logger
-  /** Unsettled deliveries, by queue. */
-  unsettled(): ReadonlyMap<string, number>
+  /** Deliveries that are here and not settled. */
+  unsettled(): Iterable<Delivery>
   /** Calls that take places, and of which the broker counts no delivery. */
   uncounted(): number
   onRequest(arrival: Arrival): void
@@ -38,56 +38,93 @@ export interface IntakeOptions {
   onDeleted(topic: string): void
 }
 
-/** Shares are looked at so often; a change begins a consumer again, so that it is not for each message. */
-const SHARE_EVERY_MS = 1_000
+/** Places are shared anew so often. */
+const SHARE_EVERY_MS = 250
 /** The name of a queue has at most so many bytes in AMQP. */
 const LONGEST_QUEUE_NAME = 255
 
-interface Topic {
-  readonly queue: string
+interface OpenGrant extends Grant {
   readonly consumption: Consumption
-  prefetch: number
+  unsettled: number
+  isClosing: boolean
 }
 
 export class Intake {
   readonly #options: IntakeOptions
   readonly #replyPrefix: string
-  #topics: readonly Topic[] = []
+  #grants: OpenGrant[] = []
+  readonly #grantOf = new WeakMap<Delivery, OpenGrant>()
   #cancelTimer: (() => void) | undefined
+  #isOver = false
 
   constructor(options: IntakeOptions) {
     this.#options = options
     this.#replyPrefix = `${options.names.replies}.`
   }
 
+  /** It is started, and not cancelled. */
+  get isOpen(): boolean {
+    return this.#cancelTimer !== undefined && !this.#isOver
+  }
+
   start(): void {
-    const { link, names, topics, concurrency, onDeleted } = this.#options
-    const shares = sharePrefetch(
-      concurrency,
-      topics.map(() => ({ unsettled: 0, prefetch: 1 })),
-    )
-    this.#topics = topics.map((topic, at) => {
-      const queue = names.topic(topic)
-      const prefetch = shares[at] ?? 1
-      const consumption = link.consume(
-        queue,
-        { prefetch, onDeleted: () => onDeleted(topic) },
-        (delivery) => this.#take(delivery),
-      )
-      return { queue, consumption, prefetch }
-    })
-    this.#shareLater()
+    if (this.#isOver) return
+    const { clock } = this.#options
+    this.share()
+    this.#cancelTimer = clock.setTimer(() => this.start(), clock.now() + SHARE_EVERY_MS)
   }
 
   /** No more deliveries; those that are here can still be settled. */
   async cancel(): Promise<void> {
+    this.#isOver = true
     this.#cancelTimer?.()
-    await Promise.all(this.#topics.map(({ consumption }) => consumption.cancel()))
+    await Promise.all(this.#grants.map(({ consumption }) => consumption.cancel()))
   }
 
   async close(): Promise<void> {
-    this.#cancelTimer?.()
-    await Promise.all(this.#topics.map(({ consumption }) => consumption.close()))
+    await this.cancel()
+    await Promise.all(this.#grants.map(({ consumption }) => consumption.close()))
+  }
+
+  /** T3. Shares the places between the topics. */
+  share(): void {
+    const { concurrency, uncounted, unsettled, topics } = this.#options
+    for (const grant of this.#grants) grant.unsettled = 0
+    for (const copy of unsettled()) {
+      const grant = this.#grantOf.get(copy)
+      if (grant !== undefined) grant.unsettled += 1
+    }
+    this.#closeDrained()
+    const places = concurrency - uncounted()
+    for (const step of planGrants(places, topics.length, this.#grants)) {
+      if (step.do === 'open') {
+        this.#open(step.topic, step.size)
+      } else {
+        step.grant.isClosing = true
+        void step.grant.consumption.cancel() // never rejects; what still comes is counted
+      }
+    }
+  }
+
+  #closeDrained(): void {
+    const isDrained = ({ isClosing, unsettled }: OpenGrant): boolean => isClosing && unsettled === 0
+    for (const grant of this.#grants) if (isDrained(grant)) void grant.consumption.close()
+    this.#grants = this.#grants.filter((grant) => !isDrained(grant))
+  }
+
+  #open(topic: number, size: number): void {
+    const { link, names, topics, onDeleted } = this.#options
+    const name = topics[topic] ?? ''
+    const consumption = link.consume(
+      names.topic(name),
+      { prefetch: size, onDeleted: () => onDeleted(name) },
+      (copy) => {
+        this.#grantOf.set(copy, grant)
+        this.#take(copy)
+      },
+    )
+    const grant: OpenGrant = { topic, size, unsettled: 0, isClosing: false, consumption }
+    this.#grants.push(grant)
   }
 
   #take(copy: Delivery): void {
@@ -123,29 +160,5 @@ export class Intake {
       'put a message aside that is no request',
     )
     copy.bury(reason)
-  }
-
-  #shareLater(): void {
-    const { clock } = this.#options
-    this.#cancelTimer = clock.setTimer(() => {
-      this.#share()
-      this.#shareLater()
-    }, clock.now() + SHARE_EVERY_MS)
-  }
-
-  /** T3. */
-  #share(): void {
-    const { concurrency, uncounted, unsettled } = this.#options
-    const counts = unsettled()
-    const loads = this.#topics.map(({ queue, prefetch }) => {
-      return { unsettled: counts.get(queue) ?? 0, prefetch }
-    })
-    const shares = sharePrefetch(concurrency - uncounted(), loads)
-    for (const [at, topic] of this.#topics.entries()) {
-      const share = shares[at] ?? 1
-      if (share === topic.prefetch) continue
-      topic.prefetch = share
-      topic.consumption.setPrefetch(share)
-    }
   }
 }

@@ -218,7 +218,7 @@ export class Worker {
         concurrency,
         clock,
         logger,
-        unsettled: () => book.unsettled,
+        unsettled: () => book.unsettled(),
         uncounted: () => book.uncounted,
         onRequest: (arrival) => this.#take(arrival),
         onDeleted: (topic) => {
@@ -232,8 +232,9 @@ export class Worker {
   }
 
   /** U3. */
-  #connected({ reporter, announcer, asks }: Parts): void {
+  #connected({ reporter, announcer, asks, intake }: Parts): void {
     this.#book.forgetLost()
+    if (intake.isOpen) intake.share() // before deliveries come: what runs on takes places
     reporter.reportAll()
     announcer.announce()
     asks.soon()

@@ -5,7 +5,6 @@ import { CallBook, type Call, type Copy, type Effect } from '../../src/worker/ca
 
 /** A delivery that remembers what was done to it. */
 class Paper implements Copy {
-  readonly queue = 'q'
   readonly redelivered: boolean
   isOpen = true
   settled = ''
