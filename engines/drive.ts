@@ -264,6 +264,8 @@ export class FlowDriver implements Committing, CallListener {
       failure,
     })
     if (committed !== undefined) this.#changes.committed.push(committed)
+    // Its row is about to say that it was answered: no queue is needed for it any more.
+    atom.sent = null
     if (outcome === 'success' && answer.kind === 'succeeded' && request.direction !== 'decide') {
       if (!isEmptyResult(answer.result)) {
         this.#changes.results.push({ atom: path, direction, call: call.call, value: answer.result })
