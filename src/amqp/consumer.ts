@@ -205,7 +205,7 @@ export class Consumer implements Consumption {
     logger.warn({ queue }, 'the queue was deleted; it is declared again')
     this.#mustRedeclare = true
     this.#leaveLane()
-    void lane.channel.close().catch(() => {})
+    void closeQuietly(lane)
     try {
       onDeleted?.()
     } catch (error) {
@@ -220,7 +220,7 @@ export class Consumer implements Consumption {
     const lane = this.#lane
     if (lane !== null) {
       this.#leaveLane()
-      void lane.channel.close().catch(() => {})
+      void closeQuietly(lane)
     }
     if (this.#cancelRetry !== null) return
     this.#mustRedeclare = true
@@ -243,9 +243,9 @@ export class Consumer implements Consumption {
   async #closeLane(lane: Lane): Promise<void> {
     this.#leaveLane()
     try {
-      await this.#answer(lane.channel.close())
-    } catch {
-      // It is gone already.
+      await this.#answer(closeQuietly(lane))
+    } catch (error) {
+      this.#options.logger.debug({ error }, 'the broker does not answer; the channel is left')
     }
   }
 
@@ -255,5 +255,13 @@ export class Consumer implements Consumption {
       const reason = `no answer within ${ANSWER_WITHIN_MS} ms: is a majority of the cluster up?`
       return new UnavailableError(`the queue "${queue}"`, { reason })
     })
+  }
+}
+
+async function closeQuietly({ channel }: Lane): Promise<void> {
+  try {
+    await channel.close()
+  } catch {
+    // It is gone already.
   }
 }
