@@ -58,6 +58,36 @@ export function toFailure(error: unknown, options: ToFailureOptions = {}): Failu
   return describe(error, options.code ?? 'TaskFailed', new Set())
 }
 
+/**
+ * A failure that somebody else wrote, as small as those of {@link toFailure} and without what stores refuse: texts are cut,
+ * causes beyond the eighth left out, details that JSON cannot carry replaced by `{ notSerialisable: true }`. Undefined if it
+ * is none. The value must be what JSON.parse gave; its depth does not matter.
+ */
+export function readFailure(value: unknown): Failure | undefined {
+  return readBounded(value, MAX_CAUSES)
+}
+
+function readBounded(value: unknown, causes: number): Failure | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  const read = value as { readonly [key: string]: unknown } // any object can be read by key
+  const { code, message, name, stack, data, retryable, cause } = read
+  if (typeof code !== 'string' || typeof message !== 'string') return undefined
+  if (name !== undefined && typeof name !== 'string') return undefined
+  if (stack !== undefined && typeof stack !== 'string') return undefined
+  if (retryable !== undefined && typeof retryable !== 'boolean') return undefined
+  const inner = cause === undefined || causes === 0 ? undefined : readBounded(cause, causes - 1)
+  if (cause !== undefined && causes > 0 && inner === undefined) return undefined
+  return {
+    code: cut(code, MAX_NAME_BYTES),
+    message: cut(message, MAX_MESSAGE_BYTES),
+    ...(name === undefined ? {} : { name: cut(name, MAX_NAME_BYTES) }),
+    ...(stack === undefined ? {} : { stack: cut(stack, MAX_STACK_BYTES) }),
+    ...(data === undefined ? {} : { data: storable(data) ?? { notSerialisable: true } }),
+    ...(retryable === undefined ? {} : { retryable }),
+    ...(inner === undefined ? {} : { cause: inner }),
+  }
+}
+
 /** The error that stands for a stored failure, its causes included. */
 export function fromFailure(failure: Failure): TaskError {
   const error = new TaskError(failure.message, {

@@ -11,27 +11,30 @@
  */
 import { z } from 'zod'
 import { failureSchema } from '../base/failure.ts'
-import type { JsonObject } from '../base/json.ts'
+import type { Json, JsonObject } from '../base/json.ts'
 import type { RetryRound } from '../machine/records.ts'
 
 /** The version that this code speaks. */
 export const PROTOCOL_VERSION = 1
 
-const name = z.string().min(1).max(1024)
+/** What is a name or part of one on the broker, where 255 bytes are the most. */
+const name = z.string().min(1).max(255)
+/** Path of an atom; a retry's ends in `:retry`. */
+const atomPath = z.string().min(1).max(2048)
+/** JSON, as a message's body gives it: `wire.ts` has looked at all of it, and more closely than a schema could. */
+const json = z.custom<Json>((value) => value !== undefined, 'expected a value')
 const time = z.number().int().nonnegative()
 const milliseconds = z.number().nonnegative()
+const count = z.number().int().nonnegative()
 const version = z.literal(PROTOCOL_VERSION)
-const jsonObject = z.custom<JsonObject>(
-  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
-  'expected an object',
-)
+const jsonObject = z.custom<JsonObject>((value) => isObject(value), 'expected an object')
 
 /** The whole key of a call; every copy of its request has the same. */
 export const callKeySchema = z.object({
   jobId: name,
   /** The run of its flow. */
   flowId: name,
-  atom: name,
+  atom: atomPath,
   direction: z.enum(['execute', 'revert', 'decide']),
   /** Grows with each recorded answer of that atom and direction. From 1. */
   call: z.number().int().positive(),
@@ -47,13 +50,13 @@ export const requestSchema = callRefSchema.extend({
   task: name,
   topic: name,
   flow: name,
-  attempt: z.number().int().nonnegative(),
+  attempt: count,
   args: jsonObject,
   outcome: z.enum(['success', 'failure', 'unknown']).optional(),
-  result: z.json().optional(),
+  result: json.optional(),
   failure: failureSchema.optional(),
   failures: z.record(z.string(), failureSchema).optional(),
-  rounds: z.custom<readonly RetryRound[]>((value) => Array.isArray(value), 'expected a list').optional(),
+  rounds: z.custom<readonly RetryRound[]>(areRounds, 'expected a list of rounds').optional(),
   /** From start to end of the body; the worker enforces it. */
   timeoutMs: milliseconds.optional(),
   heartbeatMs: milliseconds.optional(),
@@ -74,7 +77,10 @@ export const runningSchema = z.object({
   v: version,
   type: z.literal('running'),
   worker: name,
-  calls: z.array(callRefSchema.extend({ startedAt: time })).min(1).max(1000),
+  calls: z
+    .array(callRefSchema.extend({ startedAt: time }))
+    .min(1)
+    .max(1000),
 })
 
 /** worker → reply queue. Not durable knowledge: shown, then forgotten. */
@@ -83,7 +89,7 @@ export const progressSchema = callRefSchema.extend({
   type: z.literal('progress'),
   worker: name,
   progress: z.number().min(0).max(1),
-  details: z.json().optional(),
+  details: json.optional(),
 })
 
 /** worker → reply queue: the call succeeded. */
@@ -91,7 +97,7 @@ export const resultSchema = callRefSchema.extend({
   v: version,
   type: z.literal('result'),
   worker: name,
-  result: z.json(),
+  result: json,
   startedAt: time,
 })
 
@@ -143,14 +149,20 @@ export const goSchema = z.object({
 export const dropSchema = z.object({
   v: version,
   type: z.literal('drop'),
-  calls: z.array(callKeySchema.extend({ reason: z.string().max(1024) })).min(1).max(1000),
+  calls: z
+    .array(callKeySchema.extend({ reason: z.string().max(1024) }))
+    .min(1)
+    .max(1000),
 })
 
 /** engine → control queue of a worker: abort these if they run. The answer still comes. */
 export const cancelSchema = z.object({
   v: version,
   type: z.literal('cancel'),
-  calls: z.array(callKeySchema.extend({ reason: z.string().max(4096) })).min(1).max(1000),
+  calls: z
+    .array(callKeySchema.extend({ reason: z.string().max(4096) }))
+    .min(1)
+    .max(1000),
 })
 
 /** engine → control queue of a worker: which of these run with you? Answered at once by `running` for those that do. */
@@ -176,17 +188,17 @@ export const announceSchema = z.object({
   worker: name,
   name,
   host: name,
-  pid: z.number().int().nonnegative(),
+  pid: count,
   topics: z.array(name).max(1000),
   /** Names of tasks and retry strategies. */
   tasks: z.array(name).max(10_000),
   /** What the tasks require and provide, as documents have it. */
-  signatures: z.json().optional(),
-  load: z.object({ running: z.number(), held: z.number(), concurrency: z.number() }),
+  signatures: json.optional(),
+  load: z.object({ running: count, held: count, concurrency: count }),
   /** It is gone if it is not heard of for so long. 0: it goes now. */
   leaseMs: milliseconds,
   /** Topics whose queues it found deleted: copies may be lost. */
-  lost: z.array(name).optional(),
+  lost: z.array(name).max(1000).optional(),
 })
 
 /** The wake-up that rides on delay queues. */
@@ -197,6 +209,17 @@ export const wakeSchema = z.object({
   jobId: name,
   dueAt: time,
 })
+
+function isObject(value: unknown): value is { readonly [key: string]: unknown } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function areRounds(value: unknown): boolean {
+  if (!Array.isArray(value)) return false
+  return value.every(
+    (round) => isObject(round) && round['value'] !== undefined && isObject(round['failures']),
+  )
+}
 
 export type CallRef = z.infer<typeof callRefSchema>
 export type RequestMessage = z.infer<typeof requestSchema>
