@@ -99,6 +99,7 @@ export class RabbitmqNode {
    */
   async start(): Promise<void> {
     if (this.#process && !this.#process.hasEnded()) throw new Error(`${this.name} runs already`)
+    fs.rmSync(this.controlSocket, { force: true }) // It is there again when the broker has started.
     const started = (this.#process = this.#site.run(
       path.join(this.#site.binaries, 'rabbitmq-server'),
       ['-noinput', ...this.#distribution(), '-eval', controlProgram],
@@ -107,7 +108,7 @@ export class RabbitmqNode {
     try {
       const isReady = async () => {
         if (started.hasEnded()) throw new Error('it ended')
-        return (await speaksAmqp(this.#port)) && fs.existsSync(this.controlSocket)
+        return fs.existsSync(this.controlSocket) && (await speaksAmqp(this.#port))
       }
       await eventually(isReady, { withinMs: startDeadlineMs, everyMs: 25 })
     } catch (error) {
@@ -124,12 +125,20 @@ export class RabbitmqNode {
     await running.ended()
   }
 
-  /** Ends it by SIGKILL. */
+  /**
+   * Writes to disk which quorum queues there are, as RabbitMQ does by itself half a second after a declaration. A
+   * quorum queue of a single node that is killed before (seen with 3.10) comes back empty and never has a leader again,
+   * whatever was confirmed: who wants to test something else calls this between the declaration and `kill()`.
+   */
+  async settle(): Promise<void> {
+    await this.evaluate('[dets:sync(Table) || Table <- dets:all()].')
+  }
+
+  /** Ends it by SIGKILL. See {@link settle} about queues that were declared just before. */
   async kill(): Promise<void> {
     const running = this.#running()
     running.signal('SIGKILL')
     await running.ended()
-    fs.rmSync(this.controlSocket, { force: true })
   }
 
   /** Lets it stand still (SIGSTOP): connections stay open, and nothing answers. */
@@ -207,22 +216,33 @@ export class RabbitmqNode {
    */
   async queues(): Promise<readonly QueueStatus[]> {
     const json = await this.evaluate(`
-      InQuorum = fun InQuorum(Server, Tries) ->
-        case ra:leader_query(Server, fun rabbit_fifo:query_messages_total/1, 2000) of
-          {ok, {_, Count}, _} -> Count;
-          _ when Tries > 0 -> timer:sleep(50), InQuorum(Server, Tries - 1)
+      Ask = fun Ask(Server, Query, Tries) ->
+        case ra:leader_query(Server, Query, 1000) of
+          {ok, {_, Answer}, _} -> Answer;
+          _ when Tries > 0 -> timer:sleep(100), Ask(Server, Query, Tries - 1)
         end
+      end,
+      InQuorum = fun(Queue) ->
+        {Name, Leader} = amqqueue:get_pid(Queue),
+        #{nodes := Members} = amqqueue:get_type_state(Queue),
+        Server = {Name, case lists:member(node(), Members) of true -> node(); false -> Leader end},
+        {Ready, Consumers} = Ask(Server, fun rabbit_fifo:query_stat/1, 20),
+        {Ask(Server, fun rabbit_fifo:query_messages_total/1, 20), Ready, Consumers}
+      end,
+      Other = fun(Queue) ->
+        {ok, Ready, Consumers} = rabbit_amqqueue:stat(Queue),
+        [{messages, Messages}] = rabbit_amqqueue:info(Queue, [messages]),
+        {Messages, Ready, Consumers}
       end,
       Status = fun(Queue) ->
         {resource, Host, queue, Name} = amqqueue:get_name(Queue),
-        {Type, Known} = case amqqueue:get_type(Queue) of
-          rabbit_quorum_queue -> {<<"quorum">>, InQuorum(amqqueue:get_pid(Queue), 100)};
-          rabbit_classic_queue -> {<<"classic">>, element(2, hd(rabbit_amqqueue:info(Queue, [messages])))};
-          rabbit_stream_queue -> {<<"stream">>, element(2, hd(rabbit_amqqueue:info(Queue, [messages])))}
+        {Type, {Messages, Ready, Consumers}} = case amqqueue:get_type(Queue) of
+          rabbit_quorum_queue -> {<<"quorum">>, InQuorum(Queue)};
+          rabbit_classic_queue -> {<<"classic">>, Other(Queue)};
+          rabbit_stream_queue -> {<<"stream">>, Other(Queue)}
         end,
-        {ok, Ready, Consumers} = rabbit_amqqueue:stat(Queue),
         #{name => Name, virtualHost => Host, type => Type,
-          messages => Known, ready => Ready, consumers => Consumers}
+          messages => Messages, ready => Ready, consumers => Consumers}
       end,
       iolist_to_binary(rabbit_json:encode([Status(Queue) || Queue <- rabbit_amqqueue:list()])).`)
     const queues: readonly QueueStatus[] = JSON.parse(json)

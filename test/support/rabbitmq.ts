@@ -124,6 +124,38 @@ export async function privateRabbitmq(
   return node
 }
 
+/** Several nodes in one cluster. */
+export interface RabbitmqCluster {
+  readonly nodes: readonly RabbitmqNode[]
+  /** The URLs of all nodes, separated by commas. */
+  readonly url: string
+}
+
+/**
+ * A cluster of this test alone, with as many nodes as asked for, gone after the test. All start at once and find each
+ * other by the list of their names. It takes a few seconds of CPU for each node.
+ * @throws Error where RabbitMQ is not found (ask `rabbitmqNodes()` first), or they do not find each other.
+ */
+export async function privateRabbitmqCluster(
+  t: CleanUp,
+  size: number,
+  options: RabbitmqOptions = {},
+): Promise<RabbitmqCluster> {
+  const site = await openSite()
+  t.after(() => site.close())
+  const names = Array.from({ length: size }, (_, index) => `n${index + 1}`)
+  const peers = names.map((name) => `${name}@127.0.0.1`)
+  const nodes = await Promise.all(
+    names.map((name) => RabbitmqNode.make(site, name, options, peers)),
+  )
+  await Promise.all(nodes.map((node) => node.start()))
+  for (const node of nodes) {
+    const seen = await node.evaluate('length(rabbit_nodes:all_running()).')
+    if (Number(seen) !== size) throw new Error(`${node.name} sees ${seen} of ${size} nodes`)
+  }
+  return { nodes, url: nodes.map((node) => node.url).join(',') }
+}
+
 async function controlSocket(): Promise<string | undefined> {
   if (started !== undefined) return (await started).environment?.[rabbitmqControlVariable]
   if (process.env[rabbitmqServer.urlVariable]) return process.env[rabbitmqControlVariable]
