@@ -51,7 +51,10 @@ export function planGrants<G extends Grant>(
     cancelled.add(grant)
     free += idleOf(grant)
   }
-  const donor = free > 0 ? undefined : findDonor(places, standings(topicCount, grants, cancelled))
+  const donor =
+    free >= chunkOf(places)
+      ? undefined
+      : findDonor(places, standings(topicCount, grants, cancelled))
   if (donor !== undefined) {
     cancelled.add(donor)
     free += idleOf(donor)
@@ -79,12 +82,13 @@ function giveOut<G extends Grant>(
   const isHungry = topics.some(({ isFull }) => isFull)
   const takers = topics
     .filter(({ isFull }) => isFull || !isHungry)
-    .sort((a, b) => a.credit - b.credit)
+    .map(({ topic, credit }) => ({ topic, credit: credit + (sizes.get(topic) ?? 0) }))
   // Many small grants would be many channels.
   if (sizes.size === 0 && left < chunkOf(places)) return []
-  for (let at = 0; left > 0 && takers.length > 0; at++, left--) {
-    const topic = takers[at % takers.length]?.topic ?? 0
-    sizes.set(topic, (sizes.get(topic) ?? 0) + 1)
+  for (; left > 0 && takers.length > 0; left--) {
+    const poorest = takers.reduce((least, taker) => (taker.credit < least.credit ? taker : least))
+    poorest.credit += 1
+    sizes.set(poorest.topic, (sizes.get(poorest.topic) ?? 0) + 1)
   }
   return [...sizes].map(([topic, size]) => ({ do: 'open', topic, size }))
 }

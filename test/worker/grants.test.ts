@@ -19,14 +19,18 @@ class Consumers {
       if (step.do === 'cancel') step.grant.isClosing = true
       else this.grants.push({ topic: step.topic, size: step.size, unsettled: 0, isClosing: false })
     }
+    this.deliver()
+    this.grants = this.grants.filter(({ isClosing, unsettled }) => !isClosing || unsettled > 0)
+    return this
+  }
+
+  deliver(): void {
     for (const grant of this.grants) {
       if (grant.isClosing) continue
       const taken = Math.min(grant.size - grant.unsettled, this.waiting[grant.topic] ?? 0)
       grant.unsettled += taken
       this.waiting[grant.topic] = (this.waiting[grant.topic] ?? 0) - taken
     }
-    this.grants = this.grants.filter(({ isClosing, unsettled }) => !isClosing || unsettled > 0)
-    return this
   }
 
   looks(count: number): this {
@@ -34,15 +38,17 @@ class Consumers {
     return this
   }
 
-  /** So many calls of a topic end. */
+  /** So many calls of a topic end, of all its consumers in turn. */
   settle(topic: number, count: number): this {
-    let left = count
-    for (const grant of this.grants) {
-      if (grant.topic !== topic) continue
-      const ended = Math.min(left, grant.unsettled)
-      grant.unsettled -= ended
-      left -= ended
+    const own = this.grants.filter((grant) => grant.topic === topic)
+    for (let left = count; left > 0 && own.some(({ unsettled }) => unsettled > 0);) {
+      for (const grant of own) {
+        if (left === 0 || grant.unsettled === 0) continue
+        grant.unsettled -= 1
+        left -= 1
+      }
     }
+    this.deliver()
     return this
   }
 
@@ -86,7 +92,10 @@ test('a topic that wakes up runs at once, and comes to its half as calls of the 
   assert.deepEqual(consumers.here(), [15, 1])
   for (let at = 0; at < 40; at++) consumers.settle(0, 3).settle(1, 1).look()
   const [first = 0, second = 0] = consumers.credits()
-  assert.ok(Math.abs(first - second) <= 4, `${first} and ${second} are about equal`)
+  assert.ok(
+    Math.abs(first - second) <= 4,
+    `${first} and ${second} are about equal: ${JSON.stringify(consumers.grants)}`,
+  )
 })
 
 test('never more is here than there are places, whatever comes and ends', () => {
@@ -102,10 +111,11 @@ test('never more is here than there are places, whatever comes and ends', () => 
     consumers.settle(random(3), random(6)).look()
     const here = consumers.here().reduce((sum, count) => sum + count, 0)
     assert.ok(here <= 12, `look ${at}: ${here} are here`)
-    assert.ok(
-      consumers.credits().every((credit) => credit >= 1),
-      `look ${at}: none starves`,
-    )
+    const present = consumers.here()
+    const starves = consumers
+      .credits()
+      .some((credit, index) => credit + (present[index] ?? 0) === 0)
+    assert.ok(!starves, `look ${at}: a topic has nothing`)
     assert.ok(consumers.grants.length <= 30, `look ${at}: ${consumers.grants.length} consumers`)
   }
 })
