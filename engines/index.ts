@@ -2,3 +2,10 @@ export type { CallAnswer, CallKey, CallListener, CallRequest, Engine } from './e
 export type { InProcessEngineOptions } from './options.ts'
 export { ParallelEngine, type ParallelEngineOptions } from './parallel.ts'
 export { SerialEngine } from './serial.ts'
+export {
+  WorkerBasedEngine,
+  type CallState,
+  type CallStatus,
+  type WorkerBasedEngineOptions,
+  type WorkerBasedStatus,
+} from './worker-based.ts'

@@ -1,0 +1,127 @@
+/**
+ * Notices that the broker lost what it held: a queue whose name is in the store is missing (the marker), or a topic's queue was
+ * deleted. Then the epoch in the store is raised, and everybody's copies are of an older one.
+ *
+ * Invariants
+ * E1  Nothing is published on a connection before the marker was looked at on it: `onKnown` says when.
+ * E2  The marker is never declared by a reconnecting link: that would hide what it is to tell. It is declared once, when it is
+ *     made.
+ * E3  Raising twice costs time, and nothing else.
+ */
+import { delayAfterAttempt } from '../../src/base/backoff.ts'
+import type { Names } from '../../src/amqp/names.ts'
+import { markerQueue, queuesOnly } from '../../src/amqp/zagflow-topology.ts'
+import type { BrokerRecord } from '../../persistence/store.ts'
+import type { ResolvedWorkerBased } from './options.ts'
+
+const TRYING_AGAIN = { delayMs: 100, factor: 2, maxDelayMs: 5000, jitter: 0.5 }
+
+export interface BrokerEpochOptions {
+  readonly resolved: ResolvedWorkerBased
+  readonly names: Names
+  /** The broker was looked at on this connection, and is what the store says. Told at each look. */
+  readonly onKnown: (broker: BrokerRecord) => void
+}
+
+export class BrokerEpoch {
+  readonly #options: BrokerEpochOptions
+  #known: BrokerRecord | null = null
+  /** To be raised, for copies are known to be lost. */
+  #isLost = false
+  #isWanted = false
+  #running: Promise<void> | null = null
+  #isStopped = false
+  #cancelPause: () => void = () => {}
+
+  constructor(options: BrokerEpochOptions) {
+    this.#options = options
+  }
+
+  /** What is known of the broker; null: nothing yet. */
+  get known(): BrokerRecord | null {
+    return this.#known
+  }
+
+  /** Looks at the marker, until there is an answer. */
+  look(): void {
+    this.#isWanted = true
+    this.#run()
+  }
+
+  /** Copies are lost, although the marker may stand. */
+  lost(): void {
+    this.#isLost = true
+    this.#run()
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.#cancelPause()
+    await this.#running
+  }
+
+  #run(): void {
+    if (this.#isStopped) return
+    this.#running ??= this.#loop().finally(() => {
+      this.#running = null
+      if ((this.#isWanted || this.#isLost) && !this.#isStopped) this.#run()
+    })
+  }
+
+  async #loop(): Promise<void> {
+    const { clock, logger, link } = this.#options.resolved
+    for (let attempt = 1; this.#isWanted || this.#isLost; attempt++) {
+      if (this.#isStopped) return
+      // It is looked at when there is a connection again.
+      if (!link.isConnected) {
+        this.#isWanted = false
+        if (!this.#isLost) return
+      }
+      try {
+        await this.#lookOnce()
+        return
+      } catch (error) {
+        if (this.#isStopped) return
+        logger.warn({ error }, 'the marker of the broker could not be looked at; trying again')
+        await new Promise<void>((resolve) => {
+          const delayMs = delayAfterAttempt(attempt, TRYING_AGAIN, 'marker')
+          const cancel = clock.setTimer(resolve, clock.now() + delayMs)
+          this.#cancelPause = () => {
+            cancel()
+            resolve()
+          }
+        })
+      }
+    }
+  }
+
+  async #lookOnce(): Promise<void> {
+    const { resolved, names, onKnown } = this.#options
+    const { store, link, logger } = resolved
+    const wasLost = this.#isLost
+    let broker = await store.broker(link.namespace)
+    const marker = await link.lookAt(names.marker(broker.marker))
+    // Another conductor may have raised it since copies were found lost: once is enough.
+    const isRaised = this.#known !== null && broker.epoch > this.#known.epoch
+    if (marker === null || (wasLost && !isRaised)) {
+      broker = await store.raiseBroker(link.namespace, broker.epoch)
+      logger.warn(
+        { epoch: broker.epoch, broker: link.namespace },
+        'the broker is new, or lost what it held: calls whose requests are gone are sent again',
+      )
+      await this.#makeMarker(broker)
+    }
+    this.#known = broker
+    if (wasLost) this.#isLost = false
+    this.#isWanted = false
+    onKnown(broker)
+  }
+
+  /** E2. */
+  async #makeMarker({ marker }: BrokerRecord): Promise<void> {
+    const { resolved, names } = this.#options
+    const queue = markerQueue(names, marker)
+    await resolved.link.declare(queuesOnly(queue))
+    await resolved.link.undeclare([queue.name])
+  }
+}
