@@ -9,20 +9,13 @@ import fs from 'node:fs'
  * @returns what could not be had, and a function that stops what was started.
  */
 export async function startServers(table, missingServer) {
-  const running = []
-  const missing = []
+  const wanted = table.filter((server) => !process.env[server.urlVariable])
+  const missing = provide(wanted, missingServer)
+  const starts = wanted.filter((server) => server.find() !== undefined).map(start)
+  const running = (await Promise.allSettled(starts)).flatMap(({ value }) => value ?? [])
   const stop = () => Promise.all(running.map((server) => server.stop()))
   try {
-    for (const server of table) {
-      if (process.env[server.urlVariable]) continue
-      if (server.find() === undefined) install(server)
-      if (server.find() === undefined) missing.push(missingServer(server))
-      else {
-        const started = await server.start()
-        running.push(started)
-        Object.assign(process.env, { [server.urlVariable]: started.url }, started.environment)
-      }
-    }
+    await Promise.all(starts)
   } catch (error) {
     await stop()
     throw error
@@ -31,7 +24,24 @@ export async function startServers(table, missingServer) {
 }
 
 /**
- * Installs a server's packages, where that needs no question: on Debian and its kin, as root, unless
+ * Installs what is not here, where that can be done.
+ * @returns what `tell` says of each that is missing still.
+ */
+export function provide(tools, tell) {
+  return tools.flatMap((tool) => {
+    if (tool.find() === undefined) install(tool)
+    return tool.find() === undefined ? [tell(tool)] : []
+  })
+}
+
+async function start(server) {
+  const started = await server.start()
+  Object.assign(process.env, { [server.urlVariable]: started.url }, started.environment)
+  return started
+}
+
+/**
+ * Installs the packages of a server or a tool, where that needs no question: on Debian and its kin, as root, unless
  * ZAGFLOW_TEST_INSTALL=no.
  */
 function install(server) {

@@ -12,7 +12,7 @@ import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { build } from './build.mjs'
-import { startServers } from './servers.mjs'
+import { provide, startServers } from './servers.mjs'
 import { runTestFile } from './test-file.mjs'
 import { TestReport } from './test-report.mjs'
 
@@ -42,7 +42,7 @@ async function main() {
   try {
     for (const line of servers.missing) console.error(line)
     if (servers.missing.length > 0 && process.env.CI)
-      return fail('In CI every server must be there.')
+      return fail('In CI every server must be there, and every tool.')
     console.log(`${files.length} test files on Node.js ${process.version}`)
     return await runAll(files)
   } finally {
@@ -75,9 +75,12 @@ async function runAll(files) {
 
 async function start() {
   const support = path.join(dist, 'test', 'support')
-  const { testServers } = await import(pathToFileURL(path.join(support, 'servers.js')).href)
-  const { missingServer } = await import(pathToFileURL(path.join(support, 'test-server.js')).href)
-  return startServers(testServers, missingServer)
+  const load = (file) => import(pathToFileURL(path.join(support, file)).href)
+  const { testServers, testTools = [] } = await load('servers.js')
+  const { missingServer, missingTool } = await load('test-server.js')
+  const missingTools = provide(testTools, missingTool)
+  const { missing, stop } = await startServers(testServers, missingServer)
+  return { missing: [...missing, ...missingTools], stop }
 }
 
 /** The test files that were asked for; those that take longest first, so that no core waits for them at the end. */

@@ -7,6 +7,7 @@
 import fs from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
+import { z } from 'zod'
 import { eventually } from './eventually.ts'
 import { controlProgram, erlangBinary, evaluate } from './rabbitmq-control.ts'
 import type { RabbitmqSite, SiteProcess } from './rabbitmq-site.ts'
@@ -36,6 +37,17 @@ export interface QueueStatus {
   readonly ready: number
   readonly consumers: number
 }
+
+const queueStatuses = z.array(
+  z.object({
+    name: z.string(),
+    virtualHost: z.string(),
+    type: z.enum(['classic', 'quorum', 'stream']),
+    messages: z.number(),
+    ready: z.number(),
+    consumers: z.number(),
+  }),
+)
 
 const startDeadlineMs = 120_000
 
@@ -245,8 +257,7 @@ export class RabbitmqNode {
           messages => Messages, ready => Ready, consumers => Consumers}
       end,
       iolist_to_binary(rabbit_json:encode([Status(Queue) || Queue <- rabbit_amqqueue:list()])).`)
-    const queues: readonly QueueStatus[] = JSON.parse(json)
-    return queues.toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    return queueStatuses.parse(JSON.parse(json)).toSorted((a, b) => (a.name < b.name ? -1 : 1))
   }
 
   /** Deletes a queue of the virtual host `/`, whatever it holds and whoever consumes it. @throws Error where there is none. */

@@ -1,6 +1,7 @@
+import { pikaTool } from './pika.ts'
 import { postgresServer } from './postgres-server.ts'
 import { rabbitmqServer } from './rabbitmq-server.ts'
-import type { TestServer } from './test-server.ts'
+import type { TestServer, TestTool } from './test-server.ts'
 
 /**
  * Every real server that some test needs: how each is found, installed and started.
@@ -8,3 +9,6 @@ import type { TestServer } from './test-server.ts'
  * A further one is one more row here and one file beside `postgres-server.ts`.
  */
 export const testServers: readonly TestServer[] = [postgresServer, rabbitmqServer]
+
+/** What else some test needs, and is only installed. */
+export const testTools: readonly TestTool[] = [pikaTool]
