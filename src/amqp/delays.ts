@@ -181,11 +181,12 @@ function patternOf(level: number, bit: '0' | '1'): string {
 }
 
 function exchangeOf(names: Names, level: number, levels: number): ExchangeSpec {
-  const above = { exchange: names.delayLevel(level + 1), key: patternOf(level + 1, '0') }
+  const above = level + 1
   return {
     name: names.delayLevel(level),
     type: 'topic',
-    bindings: level + 1 < levels ? [above] : [],
+    bindings:
+      above < levels ? [{ exchange: names.delayLevel(above), key: patternOf(above, '0') }] : [],
   }
 }
 

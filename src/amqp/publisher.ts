@@ -54,8 +54,6 @@ interface Publication {
 const LOST = 'the connection was lost'
 /** How amqplib says that the broker did not take a message. */
 const NACKED = 'message nacked'
-/** Names a publication in a return. */
-const NUMBER_HEADER = 'x-zagflow-n'
 const REOPENING = { delayMs: 50, factor: 2, maxDelayMs: 5000, jitter: 0.5 }
 /** AMQP writes the length of names and ids in one byte. */
 const LONGEST_NAME = 255
@@ -181,8 +179,7 @@ export class Publisher {
     if (this.#model !== model) return
     whenClosed(channel, (reason) => this.#closed(channel, reason))
     channel.on('return', ({ properties }) => {
-      const number: unknown = properties.headers?.[NUMBER_HEADER]
-      const publication = typeof number === 'number' ? this.#open.get(number) : undefined
+      const publication = this.#open.get(Number(properties.appId))
       if (publication !== undefined && this.#channel === channel) publication.isReturned = true
     })
     channel.on('drain', () => {
@@ -202,7 +199,9 @@ export class Publisher {
     publication.number = number
     const { message } = publication
     const isRaw = 'content' in message
-    const properties = isRaw ? rawPropertiesOf(message, number) : propertiesOf(message, number)
+    const properties = isRaw
+      ? { ...message.properties, mandatory: true, appId: String(number) }
+      : propertiesOf(message, number)
     const content = isRaw ? message.content : Buffer.from(message.body)
     this.#open.set(number, publication)
     try {
@@ -368,27 +367,16 @@ function propertiesOf(message: Outgoing, number: number): Options.Publish {
     persistent: message.persistent !== false,
     contentType: 'application/json',
     type,
-    headers:
-      headers === undefined ? { [NUMBER_HEADER]: number } : { ...headers, [NUMBER_HEADER]: number },
+    // Names the publication in a return. A header would do so, too, and cost a third more time for each message.
+    appId: String(number),
   }
+  if (headers !== undefined) properties.headers = headers
   // Both are for people who look at queues; what counts is in the body.
   if (messageId !== undefined && fits(messageId)) properties.messageId = messageId
   if (correlationId !== undefined && fits(correlationId)) properties.correlationId = correlationId
   if (replyTo !== undefined) properties.replyTo = replyTo
   if (expirationMs !== undefined) properties.expiration = Math.max(0, Math.round(expirationMs))
   return properties
-}
-
-function rawPropertiesOf({ properties }: RawOutgoing, number: number): Options.Publish {
-  return {
-    ...properties,
-    mandatory: true,
-    headers: { ...headersOf(properties), [NUMBER_HEADER]: number },
-  }
-}
-
-function headersOf({ headers }: Options.Publish): object {
-  return typeof headers === 'object' && headers !== null ? (headers as object) : {}
 }
 
 /** Whether AMQP can carry a text as a property. */
