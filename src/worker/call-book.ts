@@ -105,6 +105,8 @@ interface Finished extends SentReply {
 
 /** A report now and then is enough, whatever a request says. */
 const SHORTEST_REPORT_MS = 100
+/** The share of the time between two reports of a call that is soon. */
+const SOON = 0.25
 const NOTHING: readonly never[] = []
 
 /** The calls of one worker. */
@@ -295,13 +297,18 @@ export class CallBook<C extends Copy> {
     return next
   }
 
-  /** Calls to be reported as running now; `all`: whether it is time or not. */
+  /**
+   * Calls to be reported as running now; `all`: whether it is time or not. With one whose time has come go those whose time
+   * comes soon, so that they come to share their messages.
+   */
   toReport(now: number, options: { readonly all?: boolean } = {}): readonly Call<C>[] {
-    const due: Entry<C>[] = []
-    for (const call of this.#calls.values()) {
-      if (!isHolder(call) || (options.all !== true && call.reportAt > now)) continue
+    const here = [...this.#calls.values()].filter(isHolder)
+    if (options.all !== true && !here.some(({ reportAt }) => reportAt <= now)) return NOTHING
+    const due = here.filter(({ reportAt, request: { reportEveryMs } }) => {
+      return options.all === true || reportAt <= now + reportEveryMs * SOON
+    })
+    for (const call of due) {
       call.reportAt = now + Math.max(SHORTEST_REPORT_MS, call.request.reportEveryMs)
-      due.push(call)
     }
     return due
   }

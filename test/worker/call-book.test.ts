@@ -375,8 +375,15 @@ test('what runs is reported soon after its start, then as often as its request s
   assert.deepEqual(desk.book.toReport(NOW + 199), [])
   assert.equal(desk.book.toReport(NOW + 200).length, 1)
   assert.deepEqual(desk.book.toReport(NOW + 1_199), [])
-  assert.equal(desk.book.toReport(NOW + 1_200).length, 1)
-  assert.equal(desk.book.toReport(NOW + 1_201, { all: true }).length, 1)
+  desk.now += 50
+  desk.arrive('b', new Paper(), { reportEveryMs: 1_000 })
+  assert.deepEqual(
+    desk.book.toReport(NOW + 1_200).map(({ key }) => key),
+    ['a', 'b'],
+  )
+  assert.deepEqual(desk.book.toReport(NOW + 2_199), [], 'from now on they share a message')
+  assert.equal(desk.book.toReport(NOW + 2_200).length, 2)
+  assert.equal(desk.book.toReport(NOW + 2_201, { all: true }).length, 2)
 })
 
 test('who asks what runs is told of what runs or will, and only with the right token', () => {
