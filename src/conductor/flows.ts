@@ -208,6 +208,7 @@ export class Flows {
         return
       case 'parked':
         handover.over(flow.claim)
+        this.#wakeAt(flow.claim.jobId, end.dueAt)
         this.#tell(flow, { kind: 'parked', parkedFor: end.parkedFor, dueAt: end.dueAt })
         return
       case 'released':
@@ -224,6 +225,12 @@ export class Flows {
         handover.abandon(flow.claim)
         this.#tell(flow, { kind: 'lost', reason: 'another conductor owns it' })
     }
+  }
+
+  /** Whoever drives it next is to hear of it when it is due. */
+  #wakeAt(jobId: string, dueAt: number | null): void {
+    const { clock, resolved } = this.#options
+    if (dueAt !== null) resolved.wakeups?.at(jobId, dueAt, Math.max(dueAt - clock.now(), 0))
   }
 
   #remove(flow: ClaimedFlow): boolean {

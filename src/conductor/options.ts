@@ -2,13 +2,24 @@ import { hostname } from 'node:os'
 import { realClock, type Clock } from '../base/clock.ts'
 import { UsageError } from '../base/errors.ts'
 import { uuidV7 } from '../base/ids.ts'
-import type { Json } from '../base/json.ts'
+import type { Json, JsonObject } from '../base/json.ts'
 import { silentLogger, type Logger } from '../base/logger.ts'
 import type { Engine } from '../../engines/engine.ts'
 import type { JobBoard } from '../../jobboard/jobboard.ts'
 import type { Claim, Store } from '../../persistence/store.ts'
 import type { TaskRegistry } from '../worker/registry.ts'
 import type { ConductorEvent, JobEvent } from './events.ts'
+
+/**
+ * Brings the word that something may be due sooner than the promoter would look. Hints alone: they may be lost or come twice, and
+ * whoever is told looks at the store, whose clock decides.
+ */
+export interface ConductorWakeups {
+  /** A job of the conductor's board is parked until `dueAt` (epoch ms by the store's clock), which is in `delayMs`. Never throws. */
+  at(jobId: string, dueAt: number, delayMs: number): void
+  /** Told when a job of the board may be due. Calling what it returns ends that. */
+  onDue(listener: () => void): () => void
+}
 
 /** Options of {@link Conductor}. */
 export interface ConductorOptions {
@@ -47,8 +58,12 @@ export interface ConductorOptions {
   readonly probationMs?: number | undefined
   /** Compiled documents that are kept. @default 200 */
   readonly maxPlans?: number | undefined
+  /** More that it announces of its load, for people and tools that look at processes: what its engine says of itself. @default nothing */
+  readonly load?: (() => JsonObject) | undefined
   /** Topics that it announces. @default none */
   readonly topics?: readonly string[] | undefined
+  /** @default none: the promoter looks at the store often enough */
+  readonly wakeups?: ConductorWakeups | undefined
   /** @default the machine's */
   readonly clock?: Clock | undefined
   /** @default silent */
@@ -80,6 +95,8 @@ export interface ResolvedConductor {
   readonly probationMs: number
   readonly maxPlans: number
   readonly topics: readonly string[]
+  readonly load: () => JsonObject
+  readonly wakeups: ConductorWakeups | undefined
   readonly clock: Clock
   readonly logger: Logger
   readonly onEvent: ((event: ConductorEvent) => void) | undefined
@@ -112,6 +129,8 @@ export function resolveConductor(options: ConductorOptions): ResolvedConductor {
     probationMs: wholeFrom(0, 'probationMs', options.probationMs, 1000),
     maxPlans: wholeFrom(1, 'maxPlans', options.maxPlans, 200),
     topics: options.topics ?? [],
+    wakeups: options.wakeups,
+    load: options.load ?? (() => ({})),
     clock: options.clock ?? realClock,
     logger,
     onEvent: harmless(options.onEvent, logger),

@@ -5,7 +5,8 @@
  * Owns: three timers.
  *
  * Invariants
- * R1  Only the store's clock decides what is due; a timer is set for the next due job and looked after in between.
+ * R1  Only the store's clock decides what is due; a timer is set for the next due job and looked after in between. A wake-up only
+ *     makes it look: what is early sets the timer, what is late or lost was found in between.
  * R2  On boards outside SQL, what the store says is claimable is posted again now and then: the board may have lost it.
  */
 import type { Store } from '../../persistence/store.ts'
@@ -35,6 +36,7 @@ export class Promoter {
   readonly #promoting: Loop
   readonly #reaping: Loop
   readonly #reposting: Loop
+  #ignoreWakeups: () => void = () => {}
 
   constructor(options: PromoterOptions) {
     this.#options = options
@@ -49,6 +51,7 @@ export class Promoter {
     this.#promoting.start()
     this.#reaping.start()
     if (this.#resolved.board.outsideStore) this.#reposting.start()
+    this.#ignoreWakeups = this.#resolved.wakeups?.onDue(() => this.look()) ?? this.#ignoreWakeups
   }
 
   /** Something may be due now. */
@@ -57,6 +60,7 @@ export class Promoter {
   }
 
   async stop(): Promise<void> {
+    this.#ignoreWakeups()
     await Promise.all([this.#promoting.stop(), this.#reaping.stop(), this.#reposting.stop()])
   }
 
