@@ -161,41 +161,103 @@ test(
   },
 )
 
+/** A request whose last holder died. */
+async function sendRedelivered(
+  owner: Owner,
+  over: Partial<RequestMessage>,
+): Promise<RequestMessage> {
+  const request = await owner.send(owner.request(over))
+  await owner.holdAndLose()
+  return request
+}
+
 test(
-  'a redelivered copy runs in a process of its own: what it does to that, it does to nobody else',
+  'a redelivered copy runs in a process of its own, and harms nobody else',
   { skip },
   async (t) => {
-    const { owner, worker } = await setUp(t, { modules: [MODULE], soloProcesses: 2 })
+    leakCheck(t)
+    resetTasks()
+    const owner = await Owner.create(t)
+    const killer = await sendRedelivered(owner, { args: { does: 'exit', count: 9 } })
+    let asked = 0
+    owner.onAsk = (call) => (callsAgain(call.hold) ? 'go' : 'drop')
+    const callsAgain = (hold: number | undefined): boolean => {
+      asked = Math.max(asked, hold ?? 0)
+      return asked <= 2
+    }
+    const worker = await startWorker(t, owner, { modules: [MODULE] })
     const neighbours: RequestMessage[] = []
     for (let at = 0; at < 15; at++) neighbours.push(await owner.send(owner.request({ args: WAIT })))
     await eventually(() => journal.length === 15)
-    let goes = 0
-    owner.onAsk = () => (++goes <= 3 ? 'go' : 'drop')
-    await worker.stop({ graceMs: 1 })
-    resetTasks()
-    // Fifteen come back, redelivered; a killer is among them.
-    const killer = await owner.send(owner.request({ args: { does: 'exit', count: 9 } }))
-    await owner.holdAndLose()
-    owner.onAsk = (call) => {
-      if (call.atom !== killer.atom) return 'go'
-      return ++goes <= 3 ? 'go' : 'drop'
-    }
-    goes = 0
-    const next = await startWorker(t, owner, { modules: [MODULE], soloProcesses: 2 })
-    const fresh = await owner.send(owner.request())
-    assert.deepEqual(await owner.result(fresh), { value: fresh.args['value'] })
-    openGate('g')
-    await eventually(() => goes >= 4, { withinMs: 30_000 })
-    const holds = owner
-      .about('ask', killer)
-      .flatMap(({ calls }) =>
-        calls.filter(({ atom }) => atom === killer.atom).map(({ hold }) => hold),
-      )
-    assert.ok(
-      new Set(holds).size >= 3,
-      `each time it came back it is another holding: ${holds.join()}`,
+    await eventually(() => asked === 3 && worker.load.held === 0, { withinMs: 20_000 })
+    const holds = owner.about('ask', killer).flatMap(({ calls }) => calls.map(({ hold }) => hold))
+    assert.deepEqual(
+      [...new Set(holds)],
+      [1, 2, 3],
+      'each time its copy came back is another holding',
     )
-    assert.equal(owner.about('result', killer).length + owner.about('failure', killer).length, 0)
-    assert.equal(next.load.concurrency, 16, 'this process lives')
+    assert.deepEqual(owner.about('failure', killer), [], 'its owner counts and decides')
+    openGate('g')
+    for (const neighbour of neighbours) await owner.result(neighbour)
+    await worker.stop()
+    assert.equal(await owner.depth(), 0)
+  },
+)
+
+test(
+  'a call in a process of its own answers, hears aborts and has limits as any other',
+  { skip },
+  async (t) => {
+    leakCheck(t)
+    resetTasks()
+    const owner = await Owner.create(t)
+    const told = await sendRedelivered(owner, { args: { does: 'progress', count: 1, value: 'v' } })
+    const worker = await startWorker(t, owner, { modules: [MODULE], abortGraceMs: 100 })
+    owner.onAsk = () => 'go'
+    assert.deepEqual(await owner.result(told, 20_000), { value: 'v' })
+    assert.equal(owner.about('progress', told).length, 2)
+    await worker.stop()
+    const spins = await sendRedelivered(owner, { args: { does: 'spin' }, timeoutMs: 100 })
+    const next = await startWorker(t, owner, { modules: [MODULE], abortGraceMs: 100 })
+    const spun = await owner.failure(spins, 20_000)
+    assert.deepEqual([spun.failure.code, spun.outcome], ['TimedOut', 'unknown'])
+    await next.stop()
+    const hangs = await sendRedelivered(owner, { args: { does: 'hang' } })
+    const last = await startWorker(t, owner, { modules: [MODULE], abortGraceMs: 5_000 })
+    await owner.hears('running', hangs)
+    await owner.cancel(last.id, hangs)
+    const { failure, outcome } = await owner.failure(hangs)
+    assert.deepEqual([failure.code, outcome], ['Cancelled', 'failure'])
+    assert.deepEqual(journal, [], 'nothing of it happened in this process')
+  },
+)
+
+test(
+  'where no module is known a redelivered copy runs among others, once its owner says go',
+  { skip },
+  async (t) => {
+    leakCheck(t)
+    resetTasks()
+    const owner = await Owner.create(t)
+    const request = await sendRedelivered(owner, {})
+    owner.onAsk = () => 'go'
+    await startWorker(t, owner)
+    await owner.result(request)
+    assert.equal(journal.length, 2, 'start and end, in this process')
+  },
+)
+
+test(
+  'a module that a process of its own cannot load does not keep its tasks from running',
+  { skip },
+  async (t) => {
+    leakCheck(t)
+    resetTasks()
+    const owner = await Owner.create(t)
+    const request = await sendRedelivered(owner, {})
+    owner.onAsk = () => 'go'
+    await startWorker(t, owner, { modules: ['file:///nowhere/tasks.js'] })
+    await owner.result(request, 20_000)
+    assert.equal(journal.length, 2)
   },
 )
