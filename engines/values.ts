@@ -55,7 +55,10 @@ export class Values {
   readonly #run: Run
   readonly #around: Surroundings
   readonly #load: ValuesOptions['load']
+  /** What atoms gave, but for empty results: 100,000 tasks that give nothing cost nothing. */
   readonly #results = new Map<string, Json>()
+  /** Atoms that ran before this process took the flow up: what they gave is in the store. */
+  readonly #elsewhere = new Set<string>()
   /** The flow's output, once it was evaluated. */
   output: Json = null
 
@@ -63,28 +66,31 @@ export class Values {
     this.#run = options.run
     this.#around = { input: options.input, job: options.job }
     this.#load = options.load
+    for (const atom of this.#run.atoms.values()) {
+      if (atom.executeCalls > 0) this.#elsewhere.add(atom.path)
+    }
   }
 
   /** Remembers what an atom gave. */
   keep(atom: string, result: Json): void {
-    this.#results.set(atom, result)
+    if (this.#elsewhere.size > 0) this.#elsewhere.delete(atom)
+    if (!isEmptyResult(result)) this.#results.set(atom, result)
+    else if (this.#results.size > 0) this.#results.delete(atom)
   }
 
-  /** What an atom gave, if it is here. */
+  /** What an atom gave that has run; undefined: it is in the store. */
   kept(atom: string): Json | undefined {
-    return this.#results.get(atom)
+    return this.#results.get(atom) ?? (this.#elsewhere.has(atom) ? undefined : EMPTY_RESULT)
   }
 
   async load(missing: ValuesMissing): Promise<void> {
     const values = await this.#load(missing.refs)
-    for (const [at, ref] of missing.refs.entries()) {
-      this.#results.set(ref.atom, values[at] ?? EMPTY_RESULT)
-    }
+    for (const [at, ref] of missing.refs.entries()) this.keep(ref.atom, values[at] ?? EMPTY_RESULT)
   }
 
   /** The result of an atom's last execution. Throws `ValuesMissing`. */
   resultOf(atom: AtomRun): Json {
-    const kept = this.#results.get(atom.path)
+    const kept = this.kept(atom.path)
     if (kept !== undefined) return kept
     throw new ValuesMissing([{ atom: atom.path, direction: 'execute', call: atom.executeCalls }])
   }

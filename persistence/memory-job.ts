@@ -27,10 +27,12 @@ export interface Run {
   readonly detail: Mutable<FlowDetail>
   readonly atoms: Map<string, AtomRecord>
   readonly scopes: Map<string, ScopeRecord>
-  /** By atom, in the order they came. */
-  readonly calls: Map<string, CallRecord[]>
-  readonly results: Map<string, ResultRecord[]>
+  readonly calls: RowsByAtom<CallRecord>
+  readonly results: RowsByAtom<ResultRecord>
 }
+
+/** Rows by atom, in the order they came. Most atoms have one, which needs no list. */
+export type RowsByAtom<T extends ResultRef> = Map<string, T | T[]>
 
 export interface Job {
   readonly record: Mutable<JobRecord>
@@ -185,12 +187,9 @@ export function whatIsThereAlready(job: Job, run: Run, change: FlowCommit): stri
 }
 
 /** Numbers of an atom's direction only grow, so the last one of that direction tells. */
-function isThere(
-  rows: ReadonlyMap<string, readonly ResultRef[]>,
-  { atom, direction, call }: ResultRef,
-): boolean {
-  const list = rows.get(atom)
-  if (list === undefined) return false
+function isThere(rows: RowsByAtom<ResultRef>, { atom, direction, call }: ResultRef): boolean {
+  if (!rows.has(atom)) return false
+  const list = rowsOf(rows, atom)
   for (let at = list.length - 1; at >= 0; at -= 1) {
     const row = list[at]
     if (row?.direction === direction) return row.call >= call
@@ -202,10 +201,17 @@ function callName(ref: ResultRef): string {
   return `${ref.atom} ${ref.direction} ${ref.call}`
 }
 
-export function addTo<T extends ResultRef>(rows: Map<string, T[]>, row: T): void {
-  const list = rows.get(row.atom)
-  if (list === undefined) rows.set(row.atom, [row])
-  else list.push(row)
+export function addTo<T extends ResultRef>(rows: RowsByAtom<T>, row: T): void {
+  const there = rows.get(row.atom)
+  if (there === undefined) rows.set(row.atom, row)
+  else if (Array.isArray(there)) there.push(row)
+  else rows.set(row.atom, [there, row])
+}
+
+export function rowsOf<T extends ResultRef>(rows: RowsByAtom<T>, atom: string): readonly T[] {
+  const there = rows.get(atom)
+  if (there === undefined) return []
+  return Array.isArray(there) ? there : [there]
 }
 
 export function compareText(a: string, b: string): number {

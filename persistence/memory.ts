@@ -30,6 +30,7 @@ import {
   newDetail,
   newJob,
   park,
+  rowsOf,
   summary,
   trash,
   whatIsThereAlready,
@@ -306,7 +307,7 @@ export class MemoryStore implements Store {
     const results = this.#runs.get(flowId)?.results
     return refs.map(({ atom, direction, call }) => {
       const same = (row: ResultRef) => row.call === call && row.direction === direction
-      return results?.get(atom)?.findLast(same)?.value
+      return results === undefined ? undefined : rowsOf(results, atom).findLast(same)?.value
     })
   }
 
@@ -522,8 +523,8 @@ export class MemoryStore implements Store {
 
   async calls(flowId: string, atom?: string): Promise<readonly CallRecord[]> {
     const calls = this.#runs.get(flowId)?.calls
-    const wanted =
-      atom === undefined ? [...(calls?.values() ?? [])].flat() : (calls?.get(atom) ?? [])
+    if (calls === undefined) return []
+    const wanted = atom === undefined ? [...calls.values()].flat() : rowsOf(calls, atom)
     return wanted.toSorted(
       (a, b) =>
         compareText(a.atom, b.atom) || compareText(a.direction, b.direction) || a.call - b.call,

@@ -274,8 +274,7 @@ function retryDelayMs(retry: AtomRun): number {
 
 /** Back to PENDING, in the order of the flow: what never ran is not touched. */
 export function resetContent(run: Run, scope: ScopeRun): void {
-  const children = [...scope.children].sort(([a], [b]) => a - b)
-  for (const [, node] of children) {
+  for (const node of [...scope.children.values()]) {
     if (isAtom(node)) {
       resetAtom(run, node)
       continue

@@ -16,6 +16,7 @@ import type { Failure } from '../base/failure.ts'
 import type { Json } from '../base/json.ts'
 import type { FlowPlan, NodePlan, Plan, RetryPlan, TaskPlan } from '../flow/compile.ts'
 import { Backlog } from './backlog.ts'
+import { Children } from './children.ts'
 import type { Command, EvaluatePurpose, Transition } from './events.ts'
 import type {
   AtomRecord,
@@ -62,7 +63,7 @@ export interface ScopeRun {
   ignored: IgnoreReason | null
   failure: Failure | null
   /** Nodes that were entered, by position. */
-  children: Map<number, NodeRun>
+  readonly children: Children
   retry: AtomRun | null
   /** Graphs: edges into each child that are not satisfied yet. */
   unmet: Int32Array | null
@@ -209,7 +210,7 @@ function newScope(plan: FlowPlan, parent: ScopeRun | null): ScopeRun {
     dueAt: null,
     ignored: null,
     failure: null,
-    children: new Map(),
+    children: new Children(),
     retry: null,
     unmet: null,
     entry: 0,

@@ -3,7 +3,7 @@
  */
 import type { Failure } from '../base/failure.ts'
 import type { Json } from '../base/json.ts'
-import type { FlowPlan, NodePlan } from '../flow/compile.ts'
+import type { Edge, FlowPlan, NodePlan } from '../flow/compile.ts'
 import type { DeciderDepth } from '../flow/resolved.ts'
 import type { EvaluatedValue, EvaluatePurpose } from './events.ts'
 import type { IgnoreReason, RetryRound } from './records.ts'
@@ -37,20 +37,22 @@ export function startChild(run: Run, scope: ScopeRun, index: number): void {
     return
   }
   let dead = 0
-  const links: string[] = []
-  const edges: number[] = []
-  for (const [position, edge] of plan.incoming.entries()) {
+  // Most edges have no condition, and every start comes by here.
+  let links: string[] | null = null
+  let edges: number[] | null = null
+  for (let position = 0; position < plan.incoming.length; position++) {
+    const edge = plan.incoming[position] as Edge // within
     const ignored = scope.children.get(edge.from)?.ignored ?? null
     if (ignored === 'path') dead++
     else if (edge.when !== null && ignored === null) {
-      links.push(edge.when)
-      edges.push(position)
+      ;(links ??= []).push(edge.when)
+      ;(edges ??= []).push(position)
     }
   }
   scope.active++
   const isDead = plan.incoming.length > 0 && dead === plan.incoming.length
   if (isDead) ignoreChild(run, scope, plan, 'path')
-  else if (plan.when === null && links.length === 0) beginChild(run, scope, plan)
+  else if (plan.when === null && links === null) beginChild(run, scope, plan)
   else
     evaluate(run, {
       kind: 'conditions',
@@ -58,8 +60,8 @@ export function startChild(run: Run, scope: ScopeRun, index: number): void {
       entry: scope.entry,
       index,
       when: plan.when,
-      links,
-      edges,
+      links: links ?? [],
+      edges: edges ?? [],
       dead,
     })
 }
