@@ -259,7 +259,11 @@ export class Conductor {
       tasks: registry?.tasks.map((task) => task.name) ?? [],
       // So that documents can be posted where these tasks are not loaded.
       signatures: registry?.signatures() as Json | undefined, // plain data, as documents store it
-      load: { flows: this.#flows.size, maxFlows: this.#resolved.maxFlows },
+      load: {
+        ...this.#resolved.load(),
+        flows: this.#flows.size,
+        maxFlows: this.#resolved.maxFlows,
+      },
       leaseMs,
     }
   }
