@@ -1,4 +1,5 @@
 /** Flows of no-op tasks through everything that a service has: posted jobs, a conductor with its engine, a database. */
+import type { Engine } from '../../engines/engine.ts'
 import { ParallelEngine } from '../../engines/parallel.ts'
 import { SqlBoard } from '../../jobboard/sql.ts'
 import type { Claim, Store } from '../../persistence/store.ts'
@@ -11,13 +12,22 @@ import type { Runnable } from '../../src/flow/runnable.ts'
 import { TaskRegistry } from '../../src/worker/registry.ts'
 
 const TASKS = 10
-const noop = task('noop', { execute: async () => undefined })
+/** The task of all flows here. */
+export const noop = task('noop', { execute: async () => undefined })
 
 /** A chain of ten no-op tasks, each waiting for the one before. */
 export const chainOfTen: Runnable = linear(
   'ten',
   Array.from({ length: TASKS }, (_, at) => noop.as(`task-${at}`)),
 )
+
+/** A chain of so many no-op tasks. */
+export function chainOf(tasks: number): Runnable {
+  return linear(
+    'chain',
+    Array.from({ length: tasks }, (_, at) => noop.as(`task-${at}`)),
+  )
+}
 
 /** Posts so many jobs, some side by side. */
 export async function postJobs(store: Store, flow: Runnable, jobs: number): Promise<void> {
@@ -35,8 +45,14 @@ export async function postJobs(store: Store, flow: Runnable, jobs: number): Prom
 export async function runJobs(
   store: Store,
   flow: Runnable,
-  options: { readonly jobs: number; readonly maxFlows: number },
+  options: {
+    readonly jobs: number
+    readonly maxFlows: number
+    /** @default one in this process */
+    readonly engine?: Engine | undefined
+  },
 ): Promise<number> {
+  const { engine, maxFlows } = options
   const registry = TaskRegistry.of(flow)
   let left = options.jobs
   let allEnded = (): void => {}
@@ -48,9 +64,9 @@ export async function runJobs(
   const conductor = new Conductor({
     store,
     board: new SqlBoard<Claim>({ store }),
-    engine: new ParallelEngine({ tasks: registry, concurrency: options.maxFlows }),
-    registry,
-    maxFlows: options.maxFlows,
+    engine: engine ?? new ParallelEngine({ tasks: registry, concurrency: maxFlows }),
+    registry: engine === undefined ? registry : undefined,
+    maxFlows,
     onJob: (event) => {
       if (event.kind === 'completed' && event.state === 'SUCCESS' && --left === 0) allEnded()
       else if (event.kind === 'trashed' || event.kind === 'lost') failed(new Error(event.reason))
