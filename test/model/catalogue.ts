@@ -1,4 +1,15 @@
 /** All models with their variants: what `report.ts` prints and README.md lists. Each record is exhaustive by its type. */
+import { callKey, type CallKeyVariant } from './call-key.ts'
+import { cancel, type CancelVariant } from './cancel.ts'
+import {
+  CUT,
+  TWO_OWNERS_DIE,
+  UNCONFIRMED,
+  WIPED,
+  WIPED_AND_CUT,
+  type DoubtVariant,
+} from './doubt-state.ts'
+import { doubt } from './doubt.ts'
 import { end, type EndVariant } from './end.ts'
 import { fence, THREE_CONDUCTORS, type FenceVariant } from './fence.ts'
 import { groupCommit, type GroupCommitVariant } from './group-commit.ts'
@@ -7,8 +18,18 @@ import { mail, type MailVariant } from './mail.ts'
 import { postKey, type PostKeyVariant } from './post-key.ts'
 import { posting, type PostingVariant } from './posting.ts'
 import { probation, type ProbationVariant } from './probation.ts'
+import {
+  CLAIM_LOST,
+  CLAIM_LOST_TWICE,
+  NEVER,
+  replies,
+  RUNS,
+  UNPUBLISHED,
+  type RepliesVariant,
+} from './replies.ts'
 import { explore, type Verdict } from './search.ts'
 import { signal, type SignalVariant } from './signal.ts'
+import { INNOCENT, POISON, starts, type StartsVariant } from './starts.ts'
 
 type Searches<Variant extends string> = Readonly<Record<Variant, () => Verdict<unknown>>>
 
@@ -104,6 +125,81 @@ const probations: Searches<ProbationVariant | 'rule, killing later'> = {
   'marked after the load': () => explore(probation('marked after the load', EARLY)),
 }
 
+const doubts: Searches<
+  | DoubtVariant
+  | 'rule, wiped'
+  | 'rule, wiped and cut'
+  | 'rule, cut'
+  | 'rule, unconfirmed'
+  | 'rule, never'
+> = {
+  rule: () => explore(doubt('rule', TWO_OWNERS_DIE)),
+  'rule, wiped': () => explore(doubt('rule', WIPED)),
+  'rule, wiped and cut': () => explore(doubt('rule', WIPED_AND_CUT)),
+  'rule, cut': () => explore(doubt('rule', CUT)),
+  'rule, unconfirmed': () => explore(doubt('rule', UNCONFIRMED)),
+  'rule, never': () => explore(doubt('rule', CUT, 'never')),
+  'never again': () => explore(doubt('never again', TWO_OWNERS_DIE)),
+  'not asked': () => explore(doubt('not asked', TWO_OWNERS_DIE)),
+  'go when none is known': () => explore(doubt('go when none is known', CUT)),
+  'grace by the clock': () => explore(doubt('grace by the clock', CUT)),
+  'old ones at once': () => explore(doubt('old ones at once', UNCONFIRMED)),
+  'again while the first is young': () =>
+    explore(doubt('again while the first is young', UNCONFIRMED)),
+  'again while young, started when delivered': () =>
+    explore(doubt('again while young, started when delivered', UNCONFIRMED)),
+  'only unroutable is gone': () => explore(doubt('only unroutable is gone', UNCONFIRMED)),
+  'copy not cleared': () => explore(doubt('copy not cleared', CUT)),
+  'publication not forgotten': () => explore(doubt('publication not forgotten', CUT)),
+  'noted with the present epoch': () => explore(doubt('noted with the present epoch', WIPED)),
+  'silent after the body': () => explore(doubt('silent after the body', CUT)),
+  'acknowledged in silence': () => explore(doubt('acknowledged in silence', WIPED)),
+  'no barrier': () => explore(doubt('no barrier', TWO_OWNERS_DIE)),
+}
+
+const repliesSearches: Searches<RepliesVariant | 'rule, never published' | 'rule, never repeated'> =
+  {
+    rule: () => explore(replies('rule', RUNS)),
+    'rule, never published': () => explore(replies('rule', UNPUBLISHED)),
+    'rule, never repeated': () => explore(replies('rule', NEVER)),
+    'given back': () => explore(replies('given back', CLAIM_LOST)),
+    'acknowledged, then stored': () => explore(replies('acknowledged, then stored', RUNS)),
+    'a queue of its own': () => explore(replies('a queue of its own', UNPUBLISHED)),
+    'go without a barrier': () => explore(replies('go without a barrier', RUNS)),
+    'mail not read': () => explore(replies('mail not read', RUNS)),
+    'barrier overtakes': () => explore(replies('barrier overtakes', RUNS)),
+    'not forwarded': () => explore(replies('not forwarded', CLAIM_LOST_TWICE)),
+  }
+
+const cancels: Searches<CancelVariant> = {
+  rule: () => explore(cancel('rule')),
+  'settled at once': () => explore(cancel('settled at once')),
+  'adopted means old': () => explore(cancel('adopted means old')),
+  'age at delivery': () => explore(cancel('age at delivery')),
+  'old ones are started': () => explore(cancel('old ones are started')),
+  'told go is no holder': () => explore(cancel('told go is no holder')),
+  'abort until answered': () => explore(cancel('abort until answered')),
+}
+
+const callKeys: Searches<CallKeyVariant> = {
+  rule: () => explore(callKey('rule')),
+  'key without call': () => explore(callKey('key without call')),
+  'key without direction': () => explore(callKey('key without direction')),
+  'attempts counted': () => explore(callKey('attempts counted')),
+  'counted anew': () => explore(callKey('counted anew')),
+  'a token for each owner': () => explore(callKey('a token for each owner')),
+}
+
+const startSearches: Searches<StartsVariant | 'rule, innocent'> = {
+  rule: () => explore(starts('rule', POISON)),
+  'rule, innocent': () => explore(starts('rule', INNOCENT)),
+  'sent, then committed': () => explore(starts('sent, then committed', POISON)),
+  'counted in memory': () => explore(starts('counted in memory', POISON)),
+  'every go is charged': () => explore(starts('every go is charged', INNOCENT)),
+  'answers name no delivery': () => explore(starts('answers name no delivery', POISON)),
+  'every ask is charged': () => explore(starts('every ask is charged', INNOCENT)),
+}
+
 export const CATALOGUE: Readonly<Record<string, Searches<string>>> = {
   fence: fences,
   'group-commit': groupCommits,
@@ -114,4 +210,9 @@ export const CATALOGUE: Readonly<Record<string, Searches<string>>> = {
   end: ends,
   lease: leases,
   probation: probations,
+  doubt: doubts,
+  replies: repliesSearches,
+  starts: startSearches,
+  cancel: cancels,
+  'call-key': callKeys,
 }
