@@ -197,10 +197,10 @@ export class CallBook<C extends Copy> {
     return this.#startNext(now)
   }
 
-  /** Its owner says that it may start. What is not held (any more) stays as it is. */
-  go(key: string, now: number): readonly Effect<C>[] {
+  /** Its owner says that it may start. What is not held (any more) stays as it is; so does what came after the one that is meant. */
+  go(key: string, now: number, hold?: number): readonly Effect<C>[] {
     const call = this.#calls.get(key)
-    if (call?.phase !== 'held') return NOTHING
+    if (call?.phase !== 'held' || isOther(call, hold)) return NOTHING
     this.#held.delete(call)
     call.isTold = true
     call.phase = 'waiting'
@@ -211,9 +211,9 @@ export class CallBook<C extends Copy> {
   }
 
   /** Its owner says that these copies are good for nothing. What runs is left alone: its answer decides nothing. */
-  drop(key: string): readonly Effect<C>[] {
+  drop(key: string, hold?: number): readonly Effect<C>[] {
     const call = this.#calls.get(key)
-    if (call === undefined || hasBegun(call)) return NOTHING
+    if (call === undefined || hasBegun(call) || isOther(call, hold)) return NOTHING
     this.#forget(call)
     return [{ do: 'ack', copies: call.copies }]
   }
@@ -413,6 +413,10 @@ export class CallBook<C extends Copy> {
 
 function hasBegun({ phase }: { readonly phase: Phase }): boolean {
   return phase === 'running' || phase === 'replying'
+}
+
+function isOther(call: { readonly hold: number }, hold: number | undefined): boolean {
+  return hold !== undefined && hold !== call.hold
 }
 
 function hasOpen({ copies }: { readonly copies: readonly Copy[] }): boolean {

@@ -67,9 +67,9 @@ export function effectsOf<C extends Copy>(
 ): readonly Effect<C>[] {
   switch (message.type) {
     case 'go':
-      return message.calls.flatMap((call) => book.go(callKeyText(call), now))
+      return message.calls.flatMap((call) => book.go(callKeyText(call), now, call.hold))
     case 'drop':
-      return message.calls.flatMap((call) => book.drop(callKeyText(call)))
+      return message.calls.flatMap((call) => book.drop(callKeyText(call), call.hold))
     case 'cancel':
       return message.calls.flatMap((call) => book.cancel(callKeyText(call), call.reason, now))
     case 'report':

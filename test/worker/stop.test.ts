@@ -1,0 +1,204 @@
+/** How a worker ends, and what it does while its broker is away. */
+import assert from 'node:assert/strict'
+import test, { type TestContext } from 'node:test'
+import { Worker, type WorkerOptions } from '../../src/worker/index.ts'
+import { eventually } from '../support/eventually.ts'
+import { leakCheck } from '../support/leak-check.ts'
+import { privateRabbitmq, rabbitmq, rabbitmqNodes } from '../support/rabbitmq.ts'
+import { act, journal, openGate, resetTasks } from '../support/tasks.ts'
+import { tcpProxy } from '../support/tcp-proxy.ts'
+import { Owner } from './owner.ts'
+
+const broker = await rabbitmq()
+const skip = 'missing' in broker ? broker.missing : false
+const nodes = rabbitmqNodes()
+const skipNodes = 'missing' in nodes ? nodes.missing : false
+
+function createWorker(t: TestContext, owner: Owner, options: Partial<WorkerOptions> = {}): Worker {
+  const { url: broker, namespace } = owner
+  const worker = new Worker({ broker, namespace, tasks: [act], graceMs: 5_000, ...options })
+  t.after(() => worker.stop({ graceMs: 0 }))
+  return worker
+}
+
+async function setUp(
+  t: TestContext,
+  options: Partial<WorkerOptions> = {},
+): Promise<{ readonly owner: Owner; readonly worker: Worker }> {
+  leakCheck(t)
+  resetTasks()
+  const owner = await Owner.create(t)
+  const worker = createWorker(t, owner, options)
+  await worker.start()
+  return { owner, worker }
+}
+
+const WAIT = { does: 'wait', key: 'g', value: 1 }
+
+test(
+  'stop takes nothing more, gives back what did not begin, and lets what runs end and answer',
+  { skip },
+  async (t) => {
+    const { owner, worker } = await setUp(t, { concurrency: 2 })
+    const running = await owner.send(owner.request({ args: WAIT }))
+    const held = await owner.send(owner.request({ again: true }))
+    await owner.hears('ask', held)
+    await eventually(() => journal.length === 1)
+    const stopped = worker.stop()
+    await eventually(() => worker.load.held === 0)
+    const late = await owner.send(owner.request())
+    await eventually(async () => (await owner.depth()) === 2)
+    openGate('g')
+    await stopped
+    await owner.result(running)
+    assert.deepEqual(journal, ['start g', 'end g'])
+    assert.equal(await owner.depth(), 2, 'the held one and the late one are there for others')
+    assert.deepEqual(owner.about('failure', late), [])
+  },
+)
+
+test(
+  'what does not end within the grace period is aborted and given back, unanswered, to run again elsewhere',
+  { skip },
+  async (t) => {
+    const { owner, worker } = await setUp(t)
+    const hangs = await owner.send(owner.request({ args: { does: 'hang', key: 'h' } }))
+    const deaf = await owner.send(owner.request({ args: { does: 'hangDeaf', key: 'd' } }))
+    const cancelled = await owner.send(owner.request({ args: { does: 'hangDeaf', key: 'c' } }))
+    await eventually(() => journal.length === 3)
+    await owner.cancel(worker.id, cancelled)
+    const before = Date.now()
+    await worker.stop({ graceMs: 300 })
+    assert.ok(Date.now() - before < 3_000)
+    assert.ok(journal.includes('abort h AbortError'))
+    assert.equal(await owner.depth(), 3)
+    const next = createWorker(t, owner)
+    await next.start()
+    const ask = await owner.hears('ask', deaf)
+    assert.equal(
+      ask.calls.every(({ redelivered }) => redelivered),
+      true,
+    )
+    assert.deepEqual(owner.about('failure', hangs), [])
+  },
+)
+
+test('a second stop aborts at once', { skip }, async (t) => {
+  const { owner, worker } = await setUp(t)
+  await owner.send(owner.request({ args: { does: 'hang', key: 'h' } }))
+  await eventually(() => journal.length === 1)
+  const before = Date.now()
+  const first = worker.stop({ graceMs: 60_000 })
+  const second = worker.stop()
+  await Promise.all([first, second])
+  assert.ok(Date.now() - before < 5_000)
+  assert.equal(await owner.depth(), 1)
+})
+
+test(
+  'stop before start is fine, start after stop is refused, and a wrong broker is said',
+  { skip },
+  async (t) => {
+    leakCheck(t)
+    const owner = await Owner.create(t)
+    const worker = createWorker(t, owner)
+    await worker.stop()
+    await assert.rejects(worker.start(), { code: 'Closed' })
+    for (const [options, reason] of [
+      [{ concurrency: 0 }, /concurrency: expected a whole number from 1, got 0/],
+      [{ topics: [] }, /topics: expected at least one/],
+      [{ topics: ['x'.repeat(151)] }, /topics: expected texts of 1 to 150 bytes/],
+      [{ tasks: [] }, /tasks: found no task in it/],
+      [{ tasks: undefined }, /a worker needs tasks/],
+      [{ broker: '' }, /a worker needs a broker/],
+    ] as const) {
+      assert.throws(() => createWorker(t, owner, options), { code: 'Usage', message: reason })
+    }
+  },
+)
+
+test(
+  'a lost connection ends no body: it is reported at once, its copy is adopted, its answer comes once',
+  { skip },
+  async (t) => {
+    leakCheck(t)
+    resetTasks()
+    const owner = await Owner.create(t)
+    const url = new URL(owner.url)
+    const proxy = await tcpProxy(t, { host: url.hostname, port: Number(url.port) })
+    url.host = `127.0.0.1:${proxy.port}`
+    const worker = createWorker(t, owner, { broker: url.href })
+    await worker.start()
+    const args = { ...WAIT }
+    const requests = await Promise.all([1, 2, 3].map(() => owner.send(owner.request({ args }))))
+    await eventually(() => journal.length === 3)
+    const [first = owner.request()] = requests
+    await owner.hears('running', first)
+    const seen = owner.about('running', first).length
+    proxy.cut()
+    await eventually(async () => (await owner.depth()) === 3, { withinMs: 10_000 })
+    proxy.mend()
+    await eventually(() => owner.about('running', first).length > seen, { withinMs: 20_000 })
+    await eventually(async () => (await owner.depth()) === 0, { withinMs: 10_000 }) // of those that are ready
+    openGate('g')
+    for (const request of requests) await owner.answer(request)
+    await worker.stop()
+    assert.equal(await owner.depth(), 0)
+    assert.deepEqual(
+      owner.messages.filter(({ type }) => type === 'ask'),
+      [],
+    )
+    assert.equal(journal.filter((line) => line === 'start g').length, 3)
+  },
+)
+
+test(
+  'an answer that cannot be published is kept, and published when the broker is back',
+  { skip },
+  async (t) => {
+    leakCheck(t)
+    resetTasks()
+    const owner = await Owner.create(t)
+    const url = new URL(owner.url)
+    const proxy = await tcpProxy(t, { host: url.hostname, port: Number(url.port) })
+    url.host = `127.0.0.1:${proxy.port}`
+    const worker = createWorker(t, owner, { broker: url.href })
+    await worker.start()
+    const request = await owner.send(owner.request({ args: WAIT }))
+    await eventually(() => journal.length === 1)
+    proxy.cut()
+    openGate('g')
+    await eventually(() => journal.length === 2)
+    assert.equal(worker.load.running, 1, 'it holds an answer')
+    proxy.mend()
+    assert.deepEqual(await owner.result(request, 30_000), { value: 1 })
+    await eventually(() => worker.load.running === 0, { withinMs: 10_000 })
+    await worker.stop()
+    assert.equal(await owner.depth(), 0, 'the copy that came back was answered and acknowledged')
+    assert.equal(journal.length, 2)
+  },
+)
+
+test(
+  'a call longer than the consumer timeout of its broker goes on, and is answered once',
+  { skip: skipNodes },
+  async (t) => {
+    leakCheck(t)
+    resetTasks()
+    const node = await privateRabbitmq(t, { consumerTimeoutMs: 2_000 })
+    const owner = await Owner.create(t, { space: { url: node.url, namespace: 'long' } })
+    const worker = createWorker(t, owner, { concurrency: 2 })
+    await worker.start()
+    const long = await owner.send(owner.request({ args: WAIT }))
+    await eventually(() => journal.length === 1)
+    await new Promise((resolve) => setTimeout(resolve, 5_000)) // what is waited for is the broker's own clock
+    openGate('g')
+    assert.deepEqual(await owner.result(long, 20_000), { value: 1 })
+    const next = await owner.send(owner.request())
+    await owner.result(next, 20_000)
+    await worker.stop()
+    assert.equal(await owner.depth(), 0)
+    assert.equal(journal.filter((line) => line === 'start g').length, 1)
+    assert.equal(owner.about('result', long).length, 1)
+  },
+)
