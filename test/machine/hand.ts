@@ -16,12 +16,14 @@ export class Hand {
   calls: Call[] = []
   aborted: string[] = []
   readonly #plan: Plan
+  readonly #window: number | undefined
   readonly #atoms = new Map<string, AtomRecord>()
   readonly #scopes = new Map<string, ScopeRecord>()
 
-  constructor(plan: Plan, stored?: StoredRun) {
+  constructor(plan: Plan, stored?: StoredRun, window?: number) {
     this.#plan = plan
-    this.run = restoreRun(plan, stored ?? { state: 'PENDING', atoms: [], scopes: [] })
+    this.#window = window
+    this.run = restoreRun(plan, stored ?? { state: 'PENDING', atoms: [], scopes: [] }, window)
     for (const atom of stored?.atoms ?? []) this.#atoms.set(atom.path, atom)
     for (const scope of stored?.scopes ?? []) this.#scopes.set(scope.path, scope)
   }
@@ -86,11 +88,12 @@ export class Hand {
     const { state } = this.run
     this.events = []
     this.calls = []
-    this.run = restoreRun(this.#plan, {
+    const stored = {
       state,
       atoms: [...this.#atoms.values()],
       scopes: [...this.#scopes.values()],
-    })
+    }
+    this.run = restoreRun(this.#plan, stored, this.#window)
     return this.begin()
   }
 
