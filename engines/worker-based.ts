@@ -225,8 +225,8 @@ export class WorkerBasedEngine implements Engine {
         return true
       },
       answer: (call, answer, committed) => this.#answer(call, answer, committed),
-      go: (worker, call) => this.#control.go(worker, call),
-      drop: (worker, call, reason) => this.#control.drop(worker, call.request, reason),
+      go: (ask, call) => this.#control.go(ask, call),
+      drop: (ask, call, reason) => this.#control.drop(ask, call.request, reason),
       cancel: (worker, call, reason) => this.#control.cancel(worker, call, reason),
       report: (worker, call) => {
         const secret = this.#epoch.known?.secret

@@ -46,8 +46,9 @@ export interface CallEffects {
   note(call: OpenCall, note: CallNote, committed: (now: number) => void): boolean
   /** Answers a call by itself: no worker's answer is waited for. */
   answer(call: OpenCall, answer: CallAnswer, committed?: () => void): void
-  go(worker: string, call: OpenCall): void
-  drop(worker: string, call: OpenCall, reason: string): void
+  /** About the holding that was asked for: one that came later is another matter. */
+  go(ask: Ask, call: OpenCall): void
+  drop(ask: Ask, call: OpenCall, reason: string): void
   cancel(worker: string, call: OpenCall, reason: string): void
   report(worker: string, call: OpenCall): void
   /** Sends a barrier through a reply queue; `barrierBack` is told when it is back. */
@@ -158,6 +159,7 @@ export class CallTable {
     }
     call.copy = null
     call.noted = null
+    call.ask = null
     this.#review(call, now)
   }
 
@@ -191,7 +193,11 @@ export class CallTable {
     if (call.isSettled || call.phase !== 'publishing') return
     call.phase = 'out'
     call.publishedAt = now
-    if (outcome === 'confirmed') {
+    const { isGone } = call
+    call.isGone = false
+    if (outcome === 'confirmed' && isGone) {
+      if (call.unknowns > 0) this.#backOff(call, now)
+    } else if (outcome === 'confirmed') {
       call.copy = epoch
       if (epoch === this.#epoch) {
         this.#toNote.push({ call, at: now + this.#times.noteAfterMs })
@@ -274,6 +280,8 @@ export class CallTable {
       this.#withdraw(call)
     }
     call.unknowns = 0
+    // It was told by an earlier owner, or is just being.
+    if (call.ask?.worker === worker && !call.isCommitting) call.ask = null
     if (call.ask !== null || call.abort !== null) this.#review(call, now)
     else if (call.copy !== this.#epoch && call.dueAt === Infinity) this.#review(call, now)
   }
@@ -299,17 +307,10 @@ export class CallTable {
       done()
       return
     }
-    const isHeld = this.#liveHolder(call, now) !== null
-    if (call.phase === 'out' && call.abort === null && call.ask === null && !isHeld) {
-      const { firstBackoffMs, longestBackoffMs } = this.#times
-      const backoffMs = Math.min(
-        firstBackoffMs * 2 ** Math.min(call.unknowns - 1, 30),
-        longestBackoffMs,
-      )
-      call.phase = 'backoff'
-      call.isAgain = true
-      call.backoffUntil = now + backoffMs
-    }
+    // Whoever asked may have asked for that copy; who holds another one asks again.
+    call.ask = null
+    if (call.phase === 'publishing') call.isGone = true
+    else if (call.phase === 'out' && !call.isCommitting) this.#backOff(call, now)
     this.#review(call, now)
   }
 
@@ -391,14 +392,14 @@ export class CallTable {
   }
 
   #reviewAsk(call: OpenCall, ask: PendingAsk, now: number): number {
+    if (isRepeated(call.holder, ask, now - this.#times.graceMs)) {
+      call.ask = null
+      this.#effects.go(ask, call)
+      return this.#reviewOpen(call, now)
+    }
     const holder = this.#liveHolder(call, now)
     if (holder !== null && holder.worker !== ask.worker)
       return this.#reviewRival(call, ask, holder, now)
-    if (holder !== null && isRepeated(holder, ask, now - this.#times.graceMs)) {
-      call.ask = null
-      this.#effects.go(ask.worker, call)
-      return this.#reviewOpen(call, now)
-    }
     if (isFirstStart(call, ask)) {
       if (call.mayHaveOther) this.#start(call, ask, call.starts)
       else this.#tellGo(call, ask, now)
@@ -451,7 +452,8 @@ export class CallTable {
     call.ask = null
     call.probe = null
     call.copy = null
-    this.#commit(call, { copy: null }, () => this.#effects.drop(ask.worker, call, reason))
+    if (call.phase === 'publishing') call.isGone = true
+    this.#commit(call, { copy: null }, () => this.#effects.drop(ask, call, reason))
   }
 
   #decide(call: OpenCall, ask: PendingAsk): void {
@@ -482,7 +484,9 @@ export class CallTable {
     this.#commit(call, { copy: ask.epoch, starts }, (now) => {
       const holder = this.#liveHolder(call, now)
       const isRun = holder !== null && holder.worker !== ask.worker
-      if (call.abort === null && !isRun) this.#tellGo(call, ask, now)
+      if (call.copy !== ask.epoch)
+        call.ask = null // it is gone, meanwhile
+      else if (call.abort === null && !isRun) this.#tellGo(call, ask, now)
     })
   }
 
@@ -493,7 +497,7 @@ export class CallTable {
     call.unknowns = 0
     call.wasHeld = true
     call.holder = { worker, hasSaid: false, heardAt: now, lostAt: null, hold }
-    this.#effects.go(worker, call)
+    this.#effects.go(ask, call)
   }
 
   #reviewAborted(call: OpenCall, abort: NonNullable<OpenCall['abort']>, now: number): number {
@@ -545,6 +549,16 @@ export class CallTable {
 
   // Steps
 
+  /** Published again later, for a worker did not know its task; unless somebody runs it, or asks. */
+  #backOff(call: OpenCall, now: number): void {
+    if (call.abort !== null || call.ask !== null || this.#liveHolder(call, now) !== null) return
+    const { firstBackoffMs, longestBackoffMs } = this.#times
+    const backoffMs = firstBackoffMs * 2 ** Math.min(call.unknowns - 1, 30)
+    call.phase = 'backoff'
+    call.isAgain = true
+    call.backoffUntil = now + Math.min(backoffMs, longestBackoffMs)
+  }
+
   #publish(call: OpenCall): void {
     const ticket: Ticket = { call, request: call.request, withdrawn: false }
     call.phase = 'line'
@@ -564,7 +578,7 @@ export class CallTable {
     const startedAt = call.dispatchedAt
     this.#remove(call)
     const committed =
-      ask === undefined ? undefined : () => this.#effects.drop(ask.worker, call, failure.message)
+      ask === undefined ? undefined : () => this.#effects.drop(ask, call, failure.message)
     this.#effects.answer(call, { kind: 'failed', failure, outcome, startedAt }, committed)
   }
 
@@ -651,7 +665,8 @@ const NEVER_AGAIN =
 function nothing(): void {}
 
 /** Whether a worker that was told `go` asks about the same holding again: it was not reached, or is not yet. */
-function isRepeated(holder: Holder, ask: PendingAsk, longAgo: number): boolean {
+function isRepeated(holder: Holder | null, ask: PendingAsk, longAgo: number): boolean {
+  if (holder?.worker !== ask.worker) return false
   if (ask.hold !== undefined && holder.hold !== undefined) return ask.hold === holder.hold
   return !holder.hasSaid && holder.heardAt > longAgo
 }

@@ -6,21 +6,30 @@ import type { BrokerLink } from '../../src/amqp/broker-link.ts'
 import type { Names } from '../../src/amqp/names.ts'
 import type { Logger } from '../../src/base/logger.ts'
 import type { CallKey } from '../../src/protocol/call.ts'
-import { PROTOCOL_VERSION, type CallRef, type ControlMessage } from '../../src/protocol/messages.ts'
+import {
+  PROTOCOL_VERSION,
+  type CallRef,
+  type ControlMessage,
+  type DropMessage,
+  type GoMessage,
+} from '../../src/protocol/messages.ts'
 import { writeMessage } from '../../src/protocol/wire.ts'
-import type { OpenCall } from './open-call.ts'
+import type { Ask, OpenCall } from './open-call.ts'
 
 /** Calls in one message, as the protocol has it. */
 const MOST_CALLS = 1000
 
 interface Words {
-  readonly go: CallKey[]
-  readonly drop: (CallKey & { readonly reason: string })[]
+  readonly go: GoMessage['calls']
+  readonly drop: DropMessage['calls']
   readonly cancel: (CallKey & { readonly reason: string })[]
   readonly report: CallRef[]
   /** Whose believed holder this worker may be. */
   readonly calls: Set<OpenCall>
 }
+
+/** A worker, and which holding of a copy it asked about. */
+export type Held = Pick<Ask, 'worker' | 'hold'>
 
 export interface ControlOptions {
   readonly link: BrokerLink
@@ -40,14 +49,14 @@ export class Control {
     this.#options = options
   }
 
-  go(worker: string, call: OpenCall): void {
+  go({ worker, hold }: Held, call: OpenCall): void {
     const words = this.#wordsFor(worker)
-    words.go.push(keyOf(call.request))
+    words.go.push({ ...keyOf(call.request), hold })
     words.calls.add(call)
   }
 
-  drop(worker: string, key: CallKey, reason: string): void {
-    this.#wordsFor(worker).drop.push({ ...keyOf(key), reason: reason.slice(0, 1024) })
+  drop({ worker, hold }: Held, key: CallKey, reason: string): void {
+    this.#wordsFor(worker).drop.push({ ...keyOf(key), hold, reason: reason.slice(0, 1024) })
   }
 
   cancel(worker: string, call: OpenCall, reason: string): void {

@@ -68,6 +68,8 @@ export interface OpenCall extends Timed {
   mayHaveOther: boolean
   /** Epoch of the broker in which a confirmed copy is known to exist. */
   copy: number | null
+  /** The copy that is being published may be gone before its confirm is here. */
+  isGone: boolean
   /** The same as the owner was told last. */
   noted: number | null
   /** Notes that are not committed yet. */
@@ -117,6 +119,7 @@ export function openCall(
     isAgain: again,
     mayHaveOther: again,
     copy: sent?.copy ?? null,
+    isGone: false,
     noted: sent?.copy ?? null,
     uncommitted: 0,
     starts: sent?.starts ?? 0,

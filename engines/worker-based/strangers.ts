@@ -174,7 +174,7 @@ export class Strangers {
     for (const [at, call] of message.calls.entries()) {
       const standing = standings[at]
       if (isSettled(standing)) {
-        control.drop(message.worker, call, 'its call is settled')
+        control.drop({ worker: message.worker, hold: call.hold }, call, 'its call is settled')
       } else if (standing?.job === 'PARKED') {
         const key = `ask:${callKeyText(call)}`
         await resolved.store.mail(call.jobId, { key, kind: 'reply', body: { type: 'ask' } })

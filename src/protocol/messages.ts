@@ -138,11 +138,14 @@ export const askSchema = z.object({
     .max(1000),
 })
 
+/** The holding that was asked about: a word about another one than the worker has now changes nothing. */
+const hold = z.number().int().nonnegative().optional()
+
 /** engine → control queue of a worker: start these. */
 export const goSchema = z.object({
   v: version,
   type: z.literal('go'),
-  calls: z.array(callKeySchema).min(1).max(1000),
+  calls: z.array(callKeySchema.extend({ hold })).min(1).max(1000),
 })
 
 /** engine → control queue of a worker: forget these copies (acknowledge them, answer nothing). */
@@ -150,7 +153,7 @@ export const dropSchema = z.object({
   v: version,
   type: z.literal('drop'),
   calls: z
-    .array(callKeySchema.extend({ reason: z.string().max(1024) }))
+    .array(callKeySchema.extend({ hold, reason: z.string().max(1024) }))
     .min(1)
     .max(1000),
 })
