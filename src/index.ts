@@ -26,6 +26,9 @@ export type {
   ConductorOptions,
   JobEvent,
 } from './conductor/index.ts'
+export { Worker } from './worker/worker.ts'
+export type { WorkerLoad } from './worker/worker.ts'
+export type { WorkerOptions } from './worker/options.ts'
 export type { FlowEvent } from '../engines/drive.ts'
 export type { JobBoard } from '../jobboard/jobboard.ts'
 export type {
