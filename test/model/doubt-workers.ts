@@ -105,6 +105,7 @@ export function* failing(state: DoubtState): Generator<Step<DoubtState>> {
   if (owner.at === 'none') {
     yield step('another conductor adopts, sends a barrier', state, (draft) => {
       draft.owner.at = 'owns'
+      draft.owner.adopted = draft.row.at === 'running'
       sendBarrier(draft)
     })
   }

@@ -102,7 +102,7 @@ describe('dispatch and doubt', () => {
   test('a holder that lives and does not run the call is asked for ever if only a closed connection counts', () => {
     assertBroken(explore(doubt('only unroutable is gone', UNCONFIRMED)), {
       problem: STUCK,
-      trace: [/lets . start/, /loses its channel/],
+      trace: [/lets . start/, /: asks/, /reads ask of/],
     })
   })
 

@@ -9,10 +9,11 @@
  *     was published before is old, and every worker that runs it would have said so.
  * D3  A doubtful copy (redelivered, marked, or old) is not started: its worker asks, and again until it is answered.
  * D4  Before a `go`, the owner waits for a grace in which whoever runs the call would say so, whether it knows of a holder or not,
- *     then for a barrier: what was said meanwhile is read. At once it says `go` only for a copy that is merely old, when no
- *     copy was ever charged.
+ *     then for a barrier: what was said meanwhile is read. At once it says `go` only for a copy that is merely old, of a
+ *     call that it dispatched itself: of one that it took over it does not know who was let start.
  * D5  A holder that answers neither `running` nor anything is none, also if its connection lives.
- * D6  A `drop` in favour of a holder first makes `copy` null, and the owner forgets that it published.
+ * D6  A `drop` in favour of a holder first makes `copy` null, and the owner forgets that it published; before it
+ *     publishes again, its barrier must come back, also if it sent none until then.
  * D7  A worker holds a call until its reply is confirmed, and says `running` so long.
  * D8  A copy that reaches a worker that runs the call is its own from then on. One that has just finished it replies again.
  * D9  A call that must never be repeated is settled as unknown where another would be let start a doubtful copy.
@@ -45,7 +46,7 @@ export function doubt(
 ): Model<DoubtState> {
   return {
     initial: {
-      row: { at: 'pending', copy: null, charged: false },
+      row: { at: 'pending', copy: null },
       epoch: 1,
       owner: { at: 'owns', ...NOTHING, asked: [] },
       topic: [],
@@ -146,7 +147,7 @@ function* reading(state: DoubtState): Generator<Step<DoubtState>> {
 }
 
 function settle(draft: DoubtState): void {
-  draft.row = { at: 'done', copy: null, charged: false }
+  draft.row = { at: 'done', copy: null }
   draft.owner = { at: 'owns', ...NOTHING, asked: draft.owner.asked }
 }
 
@@ -191,13 +192,13 @@ function* answering(
   }
 
   const old = workers[name].copies.every((copy) => copy === 'old')
-  const merely = old && (!row.charged || variant === 'old ones at once')
+  const merely = old && (!owner.adopted || variant === 'old ones at once')
   const allRead = variant === 'grace by the clock' || !state.replies.includes('result')
   const silent = !speaks(state, holder, variant) && workers[holder].told === '' && allRead
   const isGone = workers[holder].at === 'idle' && state.excuses > 0
   const mayWait = variant !== 'only unroutable is gone' || !believed || isGone
   const atOnce = !believed && (merely || variant === 'go when none is known')
-  if (repeat === 'never' && silent && mayWait && !merely) {
+  if (repeat === 'never' && silent && mayWait && !old) {
     yield step('owner: settles it as unknown after the grace', state, (draft) => {
       settle(draft)
       answer(draft, 'drop')
@@ -206,7 +207,6 @@ function* answering(
     const how = merely ? 'an old copy' : 'a doubtful copy'
     const when = atOnce ? 'at once' : 'after the grace'
     yield step(`owner: lets ${name} start ${how} ${when}`, state, (draft) => {
-      if (!old) draft.row.charged = true
       draft.owner.believed = name
       answer(draft, 'go')
     })
