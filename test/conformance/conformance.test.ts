@@ -2,25 +2,13 @@ import { after, before, describe, it } from 'node:test'
 import type { Store } from '../../persistence/store.ts'
 import { openStore } from '../../persistence/index.ts'
 import { freshDatabase, postgres } from '../support/postgres.ts'
+import { CleanUps } from '../support/clean-up.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
-import { deciders, flows } from './flows.ts'
-import { retries, symbols } from './retries.ts'
+import { everyScenario } from './every-scenario.ts'
 import { play } from './scenario.ts'
 
-const scenarios = [...flows, ...deciders, ...retries, ...symbols]
 const stores = ['memory', 'sqlite', 'postgres'] as const
 const engines = ['serial', 'parallel'] as const
-
-/** Clean-up for a whole `describe`, in the shape that the helpers ask for. */
-class CleanUps {
-  readonly #all: (() => unknown)[] = []
-  after(cleanUp: () => unknown): void {
-    this.#all.unshift(cleanUp)
-  }
-  async run(): Promise<void> {
-    for (const cleanUp of this.#all.splice(0)) await cleanUp()
-  }
-}
 
 for (const kind of stores) {
   describe(`on ${kind}`, () => {
@@ -51,7 +39,7 @@ for (const kind of stores) {
 
     for (const engine of engines) {
       describe(`the ${engine} engine`, () => {
-        for (const scenario of scenarios) {
+        for (const scenario of everyScenario) {
           if (scenario.only !== undefined && scenario.only !== engine) continue
           it(`${scenario.id}: ${scenario.title}`, async (t) => {
             if (missing !== undefined) return t.skip(missing)

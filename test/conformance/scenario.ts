@@ -1,6 +1,7 @@
 /** A scenario: a flow, what is to be seen, and what comes of it. Run for every engine on every store. */
 import assert from 'node:assert/strict'
 import type { FlowEvent } from '../../engines/drive.ts'
+import type { Engine } from '../../engines/engine.ts'
 import type { Store } from '../../persistence/store.ts'
 import { run, type Outcome } from '../../src/index.ts'
 import { sequence, written, type Untyped } from './notation.ts'
@@ -32,7 +33,10 @@ export interface Scenario {
 
 export async function play(
   scenario: Scenario,
-  options: { readonly engine: 'serial' | 'parallel'; readonly store?: Store | undefined },
+  options: {
+    readonly engine: 'serial' | 'parallel' | Engine
+    readonly store?: Store | undefined
+  },
 ): Promise<void> {
   const events: FlowEvent[] = []
   const outcome = await run(scenario.flow(), (scenario.input ?? {}) as Untyped, {
