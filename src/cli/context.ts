@@ -2,6 +2,7 @@
 import { UsageError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import { parseBoardUrl } from '../client/board-url.ts'
+import { brokerPlace, type BrokerPlace } from '../client/broker-place.ts'
 import { RegisteredFlows } from '../client/registered-flows.ts'
 import { Zagflow } from '../client/zagflow.ts'
 import type { SourceDocument } from '../flow/document.ts'
@@ -19,6 +20,7 @@ import type { Terminal } from './terminal.ts'
 export interface CommonFlags {
   readonly persistence?: string
   readonly board?: string
+  readonly broker?: string
   readonly namespace?: string
   readonly log?: string
   readonly config?: string
@@ -35,24 +37,28 @@ export class Context {
   readonly terminal: Terminal
   readonly settings: Settings
   readonly logger: Logger
+  /** What was given on the command line itself. */
+  readonly given: CommonFlags
   readonly #closes: (() => Promise<void>)[] = []
   #store: Promise<Store> | undefined
 
-  private constructor(terminal: Terminal, settings: Settings) {
+  private constructor(terminal: Terminal, settings: Settings, given: CommonFlags) {
     this.terminal = terminal
     this.settings = settings
+    this.given = given
     // A command says what it does; its log is for what goes wrong, unless more is asked for.
     this.logger = talkLogger(terminal, settings.log === 'info' ? 'warn' : settings.log)
   }
 
   /** Reads the settings of a command. Throws {@link UsageError}. */
   static async create(terminal: Terminal, flags: CommonFlags): Promise<Context> {
-    const { persistence, board, namespace, log, tasks, engine, concurrency } = flags
+    const { persistence, board, broker, namespace, log, tasks, engine, concurrency } = flags
     const { name, maxFlows, lease, grace } = flags
     const settings = resolveSettings({
       flags: {
         persistence,
         board,
+        broker,
         namespace,
         log,
         tasks,
@@ -66,15 +72,23 @@ export class Context {
       environment: process.env,
       file: await readSettingsFile(process.cwd(), flags.config),
     })
-    return new Context(terminal, settings)
+    return new Context(terminal, settings, flags)
   }
 
-  /** Refuses a broker, which this version does not have. */
-  refuseBroker(): void {
-    if (this.settings.broker === undefined) return
-    throw new UsageError('a broker is not supported in this version: tasks run inside conductors', {
-      hint: 'unset ZAGFLOW_BROKER (or `broker` in the file of settings)',
-    })
+  /** Where the broker is, if one is set. Throws {@link UsageError} for URLs that cannot be used; connects to nothing. */
+  get broker(): BrokerPlace | undefined {
+    const { broker, namespace } = this.settings
+    return brokerPlace(broker, namespace)
+  }
+
+  /** Where the broker is, for what cannot do without: `a worker needs a broker`. Throws {@link UsageError}. */
+  requireBroker(
+    what: string,
+    hint = 'set ZAGFLOW_BROKER to amqp://user:password@host/vhost (or `broker` in the file of settings, or --broker)',
+  ): BrokerPlace {
+    const { broker } = this
+    if (broker === undefined) throw new UsageError(what, { hint })
+    return broker
   }
 
   /** The name of the board, as settings say. Throws {@link UsageError}. */
@@ -112,7 +126,7 @@ export class Context {
 
   /** A connection for posting and for handles of jobs. */
   async connection(tasks: TaskRegistry = new TaskRegistry()): Promise<Zagflow> {
-    this.refuseBroker()
+    const { broker } = this
     const store = await this.sharedStore()
     const board = new SqlBoard<Claim>({ store, name: this.boardName })
     await board.start()
@@ -122,6 +136,7 @@ export class Context {
       tasks,
       logger: this.logger,
       pollMs: 250,
+      hasBroker: broker !== undefined,
       release: () => board.stop(),
     })
     await zag.start()

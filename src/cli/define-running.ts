@@ -74,8 +74,11 @@ export function tasksOption(): Option {
 
 export function engineOptions(): readonly Option[] {
   return [
-    new Option('--engine <engine>', 'serial or parallel. Default: parallel.'),
-    new Option('--concurrency <number>', 'Tasks that run at once. Default: 100.').argParser(
+    new Option(
+      '--engine <engine>',
+      'serial and parallel run tasks here, worker-based on workers. Default: as the broker is set.',
+    ),
+    new Option('--concurrency <number>', 'Tasks that run at once here. Default: 100.').argParser(
       wholeNumber(1),
     ),
   ]

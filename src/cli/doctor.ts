@@ -1,12 +1,14 @@
 /** `zagflow doctor`: looks at everything that Zagflow needs, says what is wrong, and how to mend it. */
 import type { ResolvedDocument } from '../flow/resolved.ts'
 import type { JobFilter, ProcessRecord, Store } from '../../persistence/store.ts'
+import { brokerLoadOf, tasksOf, usesWorkers } from '../client/served.ts'
 import type { Context } from './context.ts'
+import type { Known } from './doctor-broker.ts'
 import { statusOf } from './commands/database.ts'
 import { databaseName } from './database-name.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
 import { errorText, exitCodeOf } from './fail.ts'
-import { neededTasks } from './needed-tasks.ts'
+import type { Settings } from './settings/names.ts'
 import { findingText, type Finding } from './printing/findings.ts'
 import { count, elapsed } from './printing/text.ts'
 
@@ -17,25 +19,35 @@ const COUNTED = 1_000
 const WAITS_MS = 5_000
 const SKEW_MS = 2_000
 
+type Tell = (finding: Finding) => void
+
 export async function doctorCommand(context: Context): Promise<ExitCode> {
   const { terminal } = context
   const findings: Finding[] = []
   let unreachable = false
-  const tell = (finding: Finding): void => {
+  const tell: Tell = (finding) => {
     findings.push(finding)
     if (!terminal.json) terminal.print(findingText(finding, terminal.paint))
   }
   tell(node(process.versions.node))
   for (const finding of settings(context)) tell(finding)
+  let known: Known | undefined
   try {
     const store = await database(context, tell)
     if (store !== undefined) {
       const conductors = await lookAtConductors(context, store, tell)
-      await lookAtJobs(store, conductors, tell)
+      known = { store, conductors, workers: await store.processes({ kind: 'worker' }) }
+      await lookAtJobs(context, store, conductors, tell)
     }
   } catch (error) {
     unreachable = exitCodeOf(error) === EXIT.unavailable
     tell({ what: 'database', is: 'wrong', says: errorText(error) })
+  }
+  try {
+    await broker(context, known, tell)
+  } catch (error) {
+    unreachable ||= exitCodeOf(error) === EXIT.unavailable
+    tell({ what: 'broker', is: 'wrong', says: errorText(error) })
   }
   const isWell = findings.every(({ is }) => is !== 'wrong')
   if (terminal.json) terminal.data({ ok: isWell, findings })
@@ -57,16 +69,8 @@ function node(version: string): Finding {
 }
 
 function settings({ settings }: Context): readonly Finding[] {
-  const { broker, board } = settings
+  const { board } = settings
   const found: Finding[] = []
-  if (broker !== undefined) {
-    found.push({
-      what: 'broker',
-      is: 'wrong',
-      says: 'a broker is set, which this version does not have',
-      mend: 'unset ZAGFLOW_BROKER: tasks run inside conductors',
-    })
-  }
   if (!board.startsWith('sql:')) {
     found.push({
       what: 'board',
@@ -78,11 +82,25 @@ function settings({ settings }: Context): readonly Finding[] {
   return found
 }
 
+async function broker(context: Context, known: Known | undefined, tell: Tell): Promise<void> {
+  const place = context.broker
+  if (place !== undefined) {
+    const { lookAtBroker } = await import('./doctor-broker.ts')
+    await lookAtBroker(context, place, known, tell)
+    return
+  }
+  const users = known?.conductors.filter(usesWorkers) ?? []
+  if (users.length === 0) return
+  tell({
+    what: 'broker',
+    is: 'odd',
+    says: `none is set here, and ${count(users.length, 'conductor')} that live${users.length === 1 ? 's' : ''} use${users.length === 1 ? 's' : ''} one`,
+    mend: 'set ZAGFLOW_BROKER, so that the doctor can look at it',
+  })
+}
+
 /** Whether it can be reached and is migrated; the store then, started. */
-async function database(
-  context: Context,
-  tell: (finding: Finding) => void,
-): Promise<Store | undefined> {
+async function database(context: Context, tell: Tell): Promise<Store | undefined> {
   const name = databaseName(context.settings.persistence)
   const status = await statusOf(context)
   if (status.pending.length > 0) {
@@ -116,7 +134,7 @@ async function database(
 }
 
 /** Whether what was committed survives a loss of power. */
-async function lookAtDurability(context: Context, tell: (finding: Finding) => void): Promise<void> {
+async function lookAtDurability(context: Context, tell: Tell): Promise<void> {
   const { durabilityOf } = await import('../../persistence/durability.ts')
   const settings = await durabilityOf(context.settings.persistence)
   for (const { name, value, isDurable } of settings) {
@@ -134,9 +152,9 @@ async function lookAtDurability(context: Context, tell: (finding: Finding) => vo
 }
 
 async function lookAtConductors(
-  { boardName }: Context,
+  { boardName, settings }: Context,
   store: Store,
-  tell: (finding: Finding) => void,
+  tell: Tell,
 ): Promise<readonly ProcessRecord[]> {
   const conductors = await store.processes({ kind: 'conductor', board: boardName })
   if (conductors.length === 0) {
@@ -144,24 +162,30 @@ async function lookAtConductors(
       what: 'conductors',
       is: 'odd',
       says: `none lives on the board "${boardName}"`,
-      mend: 'zagflow conductor --tasks ./tasks.ts (not needed for zagflow run)',
+      mend: `${startConductor(settings)} (not needed for zagflow run)`,
     })
   }
-  for (const { name, host, pid, load, tasks } of conductors) {
+  for (const conductor of conductors) {
+    const { name, host, pid, load, tasks } = conductor
     const flows = typeof load === 'object' && load !== null && 'flows' in load ? load.flows : 0
+    const open = brokerLoadOf(conductor)?.['open']
+    const work = usesWorkers(conductor)
+      ? `${count(Number(open), 'call')} with workers`
+      : count(tasks.length, 'task')
     tell({
       what: 'conductors',
       is: 'well',
-      says: `${name} on ${host} (process ${pid}): ${Number(flows)} flows, ${count(tasks.length, 'task')}`,
+      says: `${name} on ${host} (process ${pid}): ${Number(flows)} flows, ${work}`,
     })
   }
   return conductors
 }
 
 async function lookAtJobs(
+  { settings }: Context,
   store: Store,
   conductors: readonly ProcessRecord[],
-  tell: (finding: Finding) => void,
+  tell: Tell,
 ): Promise<void> {
   const trashed = await countJobs(store, { states: ['TRASHED'] })
   if (trashed !== '0') {
@@ -181,15 +205,16 @@ async function lookAtJobs(
       mend: 'zagflow jobs list --state SUSPENDED, then jobs resume (or zagflow run --resume)',
     })
   }
-  await lookAtUnserved(store, conductors, tell)
+  await lookAtUnserved(settings, store, conductors, tell)
   const bad = trashed !== '0' || suspended !== '0'
   if (!bad) tell({ what: 'jobs', is: 'well', says: 'none in the trash, none suspended' })
 }
 
 async function lookAtUnserved(
+  settings: Settings,
   store: Store,
   conductors: readonly ProcessRecord[],
-  tell: (finding: Finding) => void,
+  tell: Tell,
 ): Promise<void> {
   const filter = { states: ['UNCLAIMED', 'POSTING'], order: 'oldest', limit: COUNTED } as const
   const now = await store.now()
@@ -197,15 +222,20 @@ async function lookAtUnserved(
   if (jobs.length === 0) return
   const waiting = count(jobs.length, 'job')
   if (conductors.length === 0) {
-    const mend = 'zagflow conductor --tasks ./tasks.ts'
+    const mend = startConductor(settings)
     tell({ what: 'jobs', is: 'wrong', says: `${waiting} wait, and no conductor lives`, mend })
+    return
+  }
+  if (conductors.some(usesWorkers)) {
+    // What workers lack is said with them: conductors claim every job.
+    tell({ what: 'jobs', is: 'odd', says: `${waiting} wait for conductors that are busy` })
     return
   }
   const missing = new Set<string>()
   for (const hash of new Set(jobs.map(({ detail }) => detail.document))) {
     const document = await store.document(hash)
     if (document === null) continue
-    for (const task of neededTasks(document as unknown as ResolvedDocument)) {
+    for (const task of tasksOf(document as unknown as ResolvedDocument)) {
       // stored by `post` alone
       if (!conductors.some(({ tasks }) => tasks.includes(task))) missing.add(task)
     }
@@ -220,6 +250,11 @@ async function lookAtUnserved(
     return
   }
   tell({ what: 'jobs', is: 'odd', says: `${waiting} wait for conductors that are busy` })
+}
+
+/** The command that starts a conductor where these are the settings. */
+function startConductor({ broker }: Settings): string {
+  return broker === undefined ? 'zagflow conductor --tasks ./tasks.ts' : 'zagflow conductor'
 }
 
 async function countJobs(store: Store, filter: JobFilter): Promise<string> {

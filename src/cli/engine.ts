@@ -5,16 +5,12 @@ import type { Logger } from '../base/logger.ts'
 import type { TaskRegistry } from '../worker/registry.ts'
 import type { Settings } from './settings/names.ts'
 
-/** The engine that settings name, over tasks that know their modules (so that `cpu: true` runs in threads). */
+/** An engine in this process, over tasks that know their modules (so that `cpu: true` runs in threads). */
 export function createEngine(
   { engine, concurrency }: Pick<Settings, 'engine' | 'concurrency'>,
   tasks: TaskRegistry,
   logger: Logger,
 ): Engine {
-  switch (engine) {
-    case 'serial':
-      return new SerialEngine({ tasks, logger })
-    case 'parallel':
-      return new ParallelEngine({ tasks, logger, concurrency })
-  }
+  if (engine === 'serial') return new SerialEngine({ tasks, logger })
+  return new ParallelEngine({ tasks, logger, concurrency })
 }

@@ -2,6 +2,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import type { CommonFlags } from './context.ts'
 import { examples, type Definer } from './definer.ts'
+import { defineBroker } from './define-broker.ts'
 import { defineDatabase } from './define-database.ts'
 import { defineFlows } from './define-flows.ts'
 import { defineJobs } from './define-jobs.ts'
@@ -59,6 +60,7 @@ export function createProgram(terminal: Terminal): {
   defineRunning(program, definer)
   defineProcesses(program, definer)
   defineJobs(definer)
+  defineBroker(program, definer)
   defineFlows(definer)
   defineDatabase(program, definer)
   return {
@@ -102,7 +104,8 @@ function commonOptions(): readonly Option[] {
     new Option('--json', 'Data as JSON on stdout; talk goes to stderr.'),
     new Option('--persistence <url>', 'The database: sqlite:FILE or postgres://….'),
     new Option('--board <url>', 'The board: sql: or sql:NAME.'),
-    new Option('--namespace <name>', 'Prefix of the tables.'),
+    new Option('--broker <url>', 'The broker: amqp://… or amqps://…, several with commas.'),
+    new Option('--namespace <name>', 'Prefix of the tables, queues and exchanges.'),
     new Option('--config <file>', 'Settings. Default: zagflow.config.{ts,js,json,yaml}.'),
     new Option('--log <level>', `How much is logged: ${LOG_LEVELS.join(', ')}.`),
     new Option('--no-color', 'No colours.'),

@@ -1,12 +1,14 @@
 import { UsageError } from '../base/errors.ts'
 import type { Clock } from '../base/clock.ts'
 import { realClock } from '../base/clock.ts'
+import type { BrokerTls } from '../amqp/options.ts'
 import type { Logger } from '../base/logger.ts'
 import type { ConductorOptions } from '../conductor/options.ts'
 import type { Engine } from '../../engines/engine.ts'
 import type { JobBoard } from '../../jobboard/jobboard.ts'
 import type { Claim, Store } from '../../persistence/store.ts'
 import { parseBoardUrl, type BoardPlace } from './board-url.ts'
+import { brokerPlace, type BrokerPlace } from './broker-place.ts'
 import { checkOptions } from './check-options.ts'
 import { consoleLogger } from './console-logger.ts'
 import { processEnvironment, type Environment } from './environment.ts'
@@ -23,11 +25,16 @@ export interface ConnectOptions {
    * @default 'sql:'
    */
   readonly board?: string | JobBoard<Claim> | undefined
-  /** URL of the broker, where tasks run in worker processes. Not in this version. @default none */
+  /**
+   * URL of the broker (`amqp://user:password@host:port/vhost` or `amqps://…`, several with commas for the hosts of a cluster), where
+   * tasks run in worker processes. Only a `conductor` in this process connects to it; posting does not. @default none
+   */
   readonly broker?: string | undefined
-  /** Prefix of all tables, so that several installations can share a database. @default 'zagflow' */
+  /** Certificates for a broker at `amqps://`. @default what Node trusts */
+  readonly tls?: BrokerTls | undefined
+  /** Prefix of all tables, queues and exchanges, so that several installations can share servers. @default 'zagflow' */
   readonly namespace?: string | undefined
-  /** Runs a conductor inside this process, with these tasks. @default none: conductors are processes of their own */
+  /** Runs a conductor inside this process; `{}` where a broker is set. @default none: conductors are processes of their own */
   readonly conductor?: EmbeddedConductorOptions | undefined
   /** Told of trouble, and of jobs that nobody serves. @default warnings and errors on stderr */
   readonly logger?: Logger | undefined
@@ -53,19 +60,35 @@ export interface EmbeddedConductorOptions extends Pick<
   | 'onJob'
   | 'onProgress'
 > {
-  /** Tasks and retry strategies, flows (their tasks), lists of them, or whole modules (`import * as tasks`). */
-  readonly tasks: unknown
-  /** `parallel`, `serial`, or an engine of your own with these tasks; the conductor starts and stops it. @default 'parallel' */
-  readonly engine?: 'serial' | 'parallel' | Engine | undefined
-  /** Tasks that run at once, over all flows, in the parallel engine. @default 100 */
+  /**
+   * Tasks and retry strategies, flows (their tasks), lists of them, or whole modules (`import * as tasks`). Required where they run
+   * in this process; refused where workers run them.
+   */
+  readonly tasks?: unknown
+  /**
+   * `worker-based` sends tasks to workers over the broker; `parallel` and `serial` run them in this process. An engine of your
+   * own is started and stopped by the conductor. @default 'worker-based' with a broker, else 'parallel'
+   */
+  readonly engine?: 'serial' | 'parallel' | 'worker-based' | Engine | undefined
+  /** Tasks that run at once, over all flows, in the parallel engine. Workers have a concurrency of their own. @default 100 */
   readonly concurrency?: number | undefined
 }
+
+/** An embedded conductor, with its engine chosen. */
+export type ResolvedEmbedded = Omit<EmbeddedConductorOptions, 'engine'> &
+  Required<Pick<EmbeddedConductorOptions, 'tasks'>> & {
+    readonly engine: NonNullable<EmbeddedConductorOptions['engine']>
+    /** Its tasks run in this process. */
+    readonly isHere: boolean
+  }
 
 export interface ResolvedConnect {
   readonly persistence: string | Store
   readonly board: BoardPlace | JobBoard<Claim>
+  /** As it was given: of tables. */
   readonly namespace: string | undefined
-  readonly conductor: EmbeddedConductorOptions | undefined
+  readonly broker: BrokerPlace | undefined
+  readonly conductor: ResolvedEmbedded | undefined
   readonly logger: Logger
   readonly pollMs: number
   readonly clock: Clock
@@ -77,6 +100,7 @@ const CONNECT_KEYS = [
   'persistence',
   'board',
   'broker',
+  'tls',
   'namespace',
   'conductor',
   'logger',
@@ -104,18 +128,15 @@ const CONDUCTOR_KEYS = [
 /** Options with the environment and the defaults filled in. Connects to nothing. Throws {@link UsageError}. */
 export function resolveConnect(options: ConnectOptions): ResolvedConnect {
   checkOptions('connect()', options, CONNECT_KEYS)
-  const { conductor } = options
-  if (conductor !== undefined) {
-    checkOptions('connect(): conductor', conductor, CONDUCTOR_KEYS)
-    if (conductor.tasks === undefined) {
-      throw new UsageError('connect(): conductor needs the tasks that it runs', {
-        hint: 'write conductor: { tasks: [reserve, charge] }',
-      })
-    }
-  }
   const environment = options.environment ?? processEnvironment()
   const setting = (name: string): string | undefined => environment[name] || undefined // '' is unset
-  refuseBroker(options.broker ?? setting('ZAGFLOW_BROKER'))
+  const namespace = options.namespace ?? setting('ZAGFLOW_NAMESPACE')
+  const broker = brokerPlace(options.broker ?? setting('ZAGFLOW_BROKER'), namespace, options.tls)
+  if (broker === undefined && options.tls !== undefined) {
+    throw new UsageError('tls: the certificates are for a broker, and there is none', {
+      hint: 'connect({ broker: "amqps://…", tls: { … } })',
+    })
+  }
   const board = options.board ?? setting('ZAGFLOW_BOARD') ?? 'sql:'
   const persistence = options.persistence ?? setting('ZAGFLOW_PERSISTENCE') ?? DEFAULT_PERSISTENCE
   if (typeof persistence !== 'string' && typeof persistence?.commit !== 'function') {
@@ -123,9 +144,16 @@ export function resolveConnect(options: ConnectOptions): ResolvedConnect {
       `persistence: expected a URL or a store, got ${JSON.stringify(persistence)}`,
     )
   }
-  if (typeof persistence !== 'string' && options.namespace !== undefined) {
+  const isGivenStore = typeof persistence !== 'string'
+  if (isGivenStore && options.namespace !== undefined && broker === undefined) {
     throw new UsageError('namespace: a store that is given has its own', {
       hint: 'openStore(url, { namespace })',
+    })
+  }
+  const conductor = resolveEmbedded(options.conductor, broker)
+  if (conductor?.engine === 'worker-based' && persistence === 'memory:') {
+    throw new UsageError('memory: ends with this process, and what is at the broker does not', {
+      hint: 'set persistence to sqlite:FILE or postgres://…',
     })
   }
   const pollMs = options.pollMs ?? 250
@@ -133,7 +161,8 @@ export function resolveConnect(options: ConnectOptions): ResolvedConnect {
   return {
     persistence,
     board: typeof board === 'string' ? parseBoardUrl(board) : board,
-    namespace: options.namespace ?? setting('ZAGFLOW_NAMESPACE'),
+    namespace,
+    broker,
     conductor,
     logger: options.logger ?? consoleLogger(),
     pollMs,
@@ -141,9 +170,46 @@ export function resolveConnect(options: ConnectOptions): ResolvedConnect {
   }
 }
 
-function refuseBroker(broker: string | undefined): void {
-  if (broker === undefined) return
-  throw new UsageError('a broker is not supported in this version: tasks run inside conductors', {
-    hint: 'unset ZAGFLOW_BROKER and the option broker',
-  })
+const ENGINES = ['serial', 'parallel', 'worker-based'] as const
+
+/** Chooses the engine, and says what does not go with it. */
+function resolveEmbedded(
+  options: EmbeddedConductorOptions | undefined,
+  broker: BrokerPlace | undefined,
+): ResolvedEmbedded | undefined {
+  if (options === undefined) return undefined
+  checkOptions('connect(): conductor', options, CONDUCTOR_KEYS)
+  const { tasks, concurrency } = options
+  const engine = options.engine ?? (broker === undefined ? 'parallel' : 'worker-based')
+  if (typeof engine === 'string' ? !ENGINES.includes(engine) : !isEngine(engine)) {
+    throw new UsageError(
+      `engine: expected ${ENGINES.join(', ')} or an engine, got ${JSON.stringify(engine)}`,
+    )
+  }
+  const isHere = (typeof engine === 'string' ? engine : engine.name) !== 'worker-based'
+  if (engine === 'worker-based' && broker === undefined) {
+    throw new UsageError('the worker-based engine needs a broker', {
+      hint: 'connect({ broker: "amqp://…" }), or set ZAGFLOW_BROKER',
+    })
+  }
+  if (isHere && tasks === undefined) {
+    throw new UsageError('connect(): conductor needs the tasks that it runs', {
+      hint: 'write conductor: { tasks: [reserve, charge] }, or set a broker, so that workers run them',
+    })
+  }
+  if (!isHere && tasks !== undefined) {
+    throw new UsageError('connect(): a conductor with a broker runs no tasks: workers do', {
+      hint: 'leave out conductor.tasks and start zagflow worker --tasks ./tasks.ts; to run them here, write engine: "parallel"',
+    })
+  }
+  if (!isHere && concurrency !== undefined) {
+    throw new UsageError('connect(): conductor.concurrency is of tasks that run here', {
+      hint: 'workers have a concurrency of their own: zagflow worker --concurrency 16',
+    })
+  }
+  return { ...options, tasks, engine, isHere }
+}
+
+function isEngine(engine: unknown): boolean {
+  return typeof engine === 'object' && engine !== null && 'dispatch' in engine
 }

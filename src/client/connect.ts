@@ -1,6 +1,7 @@
 import type { Logger } from '../base/logger.ts'
-import { UsageError } from '../base/errors.ts'
 import { Conductor } from '../conductor/conductor.ts'
+import type { ConductorWakeups } from '../conductor/options.ts'
+import type { JsonObject } from '../base/json.ts'
 import type { Engine } from '../../engines/engine.ts'
 import { ParallelEngine } from '../../engines/parallel.ts'
 import { SerialEngine } from '../../engines/serial.ts'
@@ -12,17 +13,18 @@ import { TaskRegistry } from '../worker/registry.ts'
 import {
   resolveConnect,
   type ConnectOptions,
-  type EmbeddedConductorOptions,
   type ResolvedConnect,
+  type ResolvedEmbedded,
 } from './connect-options.ts'
+import { openWorkerBased } from './worker-based.ts'
 import { Zagflow } from './zagflow.ts'
 
 /**
  * Connects to where jobs are kept. Without options everything comes from the environment (`ZAGFLOW_PERSISTENCE`,
- * `ZAGFLOW_BOARD`, `ZAGFLOW_NAMESPACE`), or else is the embedded default: a SQLite file in `.zagflow`, no server.
+ * `ZAGFLOW_BOARD`, `ZAGFLOW_BROKER`, `ZAGFLOW_NAMESPACE`), or else is the embedded default: a SQLite file in `.zagflow`, no server.
  *
  * Throws {@link UsageError} for options that make no sense, {@link MigrationNeededError} when a PostgreSQL database is not
- * prepared, {@link UnavailableError} when it cannot be reached; nothing is left open then.
+ * prepared, {@link UnavailableError} when it (or, for a conductor, the broker) cannot be reached; nothing is left open then.
  *
  * @example
  * await using zag = await connect()
@@ -32,6 +34,10 @@ import { Zagflow } from './zagflow.ts'
  * @example
  * // Everything in one process: no server, no other terminal.
  * await using zag = await connect({ conductor: { tasks: [reserve, charge] } })
+ *
+ * @example
+ * // A conductor in this process; workers (`zagflow worker --tasks ./tasks.ts`) run the tasks.
+ * await using zag = await connect({ broker: "amqp://localhost", conductor: {} })
  */
 export async function connect(options: ConnectOptions = {}): Promise<Zagflow> {
   const resolved = resolveConnect(options)
@@ -45,6 +51,8 @@ export async function connect(options: ConnectOptions = {}): Promise<Zagflow> {
     const store = await storeOf(resolved, releases)
     const board = await boardOf(resolved, store, releases)
     const { logger, pollMs, conductor } = resolved
+    const parts = { store, board, tasks, logger, resolved }
+    const powered = conductor === undefined ? undefined : await engineOf(conductor, parts, releases)
     const zag = new Zagflow({
       store,
       board,
@@ -52,9 +60,11 @@ export async function connect(options: ConnectOptions = {}): Promise<Zagflow> {
       logger,
       pollMs,
       conductor:
-        conductor === undefined
+        conductor === undefined || powered === undefined
           ? undefined
-          : (onDone) => embed(conductor, { store, board, tasks, logger, onDone, resolved }),
+          : (onDone) => embed(conductor, powered, { ...parts, onDone }),
+      hasBroker: resolved.broker !== undefined,
+      runsTasks: conductor?.isHere === true,
       release,
     })
     releases.push(() => zag.close())
@@ -93,25 +103,36 @@ async function boardOf(
   return own
 }
 
+interface Parts {
+  readonly store: Store
+  readonly board: JobBoard<Claim>
+  readonly tasks: TaskRegistry
+  readonly logger: Logger
+  readonly resolved: ResolvedConnect
+}
+
+/** An engine, and what is announced of it. */
+interface Powered {
+  readonly engine: Engine
+  readonly load?: (() => JsonObject) | undefined
+  readonly wakeups?: ConductorWakeups | undefined
+}
+
 function embed(
-  options: EmbeddedConductorOptions,
-  parts: {
-    readonly store: Store
-    readonly board: JobBoard<Claim>
-    readonly tasks: TaskRegistry
-    readonly logger: Logger
-    readonly onDone: (jobId: string) => void
-    readonly resolved: ResolvedConnect
-  },
+  options: ResolvedEmbedded,
+  { engine, load, wakeups }: Powered,
+  parts: Parts & { readonly onDone: (jobId: string) => void },
 ): Conductor {
   const { store, board, tasks, logger, onDone } = parts
-  const { tasks: _, engine = 'parallel', concurrency, onJob, ...rest } = options
+  const { tasks: _, engine: _engine, concurrency: _concurrency, isHere, onJob, ...rest } = options
   return new Conductor({
     ...rest,
     store,
     board,
-    registry: tasks,
-    engine: typeof engine === 'string' ? engineOf(engine, tasks, logger, concurrency) : engine,
+    registry: isHere ? tasks : undefined,
+    engine,
+    load,
+    wakeups,
     logger,
     clock: parts.resolved.clock,
     onJob: (event) => {
@@ -121,22 +142,20 @@ function embed(
   })
 }
 
-function engineOf(
-  name: string,
-  tasks: TaskRegistry,
-  logger: Logger,
-  concurrency: number | undefined,
-): Engine {
-  switch (name) {
-    case 'serial':
-      return new SerialEngine({ tasks, logger })
-    case 'parallel':
-      return new ParallelEngine({ tasks, logger, concurrency })
-    case 'worker-based':
-      throw new UsageError('the worker-based engine is not supported in this version', {
-        hint: 'use serial or parallel',
-      })
-    default:
-      throw new UsageError(`engine: expected serial, parallel or an engine, got "${name}"`)
+async function engineOf(
+  { engine, concurrency, name }: ResolvedEmbedded,
+  { store, board, tasks, logger, resolved }: Parts,
+  releases: (() => Promise<void>)[],
+): Promise<Powered> {
+  const { broker, clock } = resolved
+  if (typeof engine !== 'string') return { engine }
+  if (engine === 'serial') return { engine: new SerialEngine({ tasks, logger }) }
+  if (engine === 'parallel' || broker === undefined) {
+    return { engine: new ParallelEngine({ tasks, logger, concurrency }) }
   }
+  const connectionName = name ?? `${broker.namespace} conductor`
+  const about = { broker, store, board: board.name, parks: true, logger, clock }
+  const { stop, ...powered } = await openWorkerBased({ ...about, name: connectionName })
+  releases.push(stop)
+  return powered
 }

@@ -37,6 +37,8 @@ export interface LocalRunOptions {
   /** The compiled document, if it is at hand. */
   readonly plan?: Plan | undefined
   readonly engine: Engine
+  /** Id of this process in the store, of its lease and claim. @default a new one */
+  readonly conductor?: string | undefined
   /** The store's clock. */
   readonly clock: Clock
   readonly logger: Logger
@@ -59,7 +61,7 @@ export async function runLocally(options: LocalRunOptions): Promise<DriveEnd> {
   runningHere.set(store, here)
   if (here.has(jobId)) throw taken({ id: jobId }, 'it is being run by this process')
   here.add(jobId)
-  const lease = new Lease(store, logger, isShared)
+  const lease = new Lease(options.conductor ?? uuidV7(), store, logger, isShared)
   try {
     await lease.begin()
     const { claim, loaded } = await claimJob(options, lease.id)
@@ -233,13 +235,14 @@ async function compileStored(store: Store, loaded: LoadedFlow): Promise<Plan> {
 
 /** Says that this process lives, for as long as it runs a job of a shared store. */
 class Lease {
-  readonly id = uuidV7()
+  readonly id: string
   readonly #store: Store
   readonly #logger: Logger
   readonly #isNeeded: boolean
   #timer: NodeJS.Timeout | undefined
 
-  constructor(store: Store, logger: Logger, isNeeded: boolean) {
+  constructor(id: string, store: Store, logger: Logger, isNeeded: boolean) {
+    this.id = id
     this.#store = store
     this.#logger = logger
     this.#isNeeded = isNeeded

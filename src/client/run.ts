@@ -1,3 +1,4 @@
+import type { BrokerTls } from '../amqp/options.ts'
 import type { Clock } from '../base/clock.ts'
 import { realClock } from '../base/clock.ts'
 import { ConflictError, NotFoundError, UsageError } from '../base/errors.ts'
@@ -13,24 +14,37 @@ import { ParallelEngine } from '../../engines/parallel.ts'
 import { SerialEngine } from '../../engines/serial.ts'
 import { StoreClock } from '../conductor/store-clock.ts'
 import { MemoryStore } from '../../persistence/memory.ts'
-import type { Store } from '../../persistence/store.ts'
+import type { JobSummary, Store } from '../../persistence/store.ts'
 import { TaskRegistry } from '../worker/registry.ts'
+import { brokerPlace, type BrokerPlace } from './broker-place.ts'
 import { checkOptions } from './check-options.ts'
 import { RUN_BOARD, runLocally } from './local-run.ts'
 import { outcomeOf, resultsOf, type Outcome } from './outcome.ts'
-import { isRunnable, prepare, sourceOf, type PreparedFlow } from './prepare.ts'
+import { isRunnable, prepare, sourceOf, type PreparedFlow, type Signatures } from './prepare.ts'
 import { postRequest } from './post-request.ts'
+import { KnownSignatures } from './signatures.ts'
+import { openWorkerBased } from './worker-based.ts'
 
 /** Options of {@link resume}, and of {@link run}. */
 export interface ResumeOptions {
   /**
-   * `parallel` runs what may run at once, `serial` one task after the other. An engine of your own is used as it is: it must
-   * be started, and stays so. @default 'parallel'
+   * `parallel` runs what may run at once, `serial` one task after the other, both in this process; `worker-based` sends tasks to workers
+   * over `broker`. An engine of your own is used as it is: it must be started, and stays so.
+   * @default 'worker-based' with a broker, else 'parallel'
    */
-  readonly engine?: 'serial' | 'parallel' | Engine | undefined
+  readonly engine?: 'serial' | 'parallel' | 'worker-based' | Engine | undefined
+  /** URL of the broker where workers are, `amqp://…` or `amqps://…`. Needs a store in a database. @default none */
+  readonly broker?: string | undefined
+  /** Begins every name on the broker; that of the workers. @default 'zagflow' */
+  readonly namespace?: string | undefined
+  /** Certificates for a broker at `amqps://`. @default what Node trusts */
+  readonly tls?: BrokerTls | undefined
   /** Tasks that run at once in the parallel engine. More cost memory, and load on what they call. @default 100 */
   readonly concurrency?: number | undefined
-  /** Tasks and retry strategies, lists of them, or whole modules (`import * as tasks`), beside those of the flow itself. */
+  /**
+   * Tasks and retry strategies, lists of them, or whole modules (`import * as tasks`), beside those of the flow itself. Where workers
+   * run them, they only say what tasks need and give, if no worker has announced it yet.
+   */
   readonly tasks?: unknown
   /** Told of every transition once it is durable, in the order of the machine. What it throws is logged. */
   readonly onEvent?: ((event: FlowEvent) => void) | undefined
@@ -70,6 +84,9 @@ export interface RunOptions extends ResumeOptions {
 
 const RESUME_KEYS = [
   'engine',
+  'broker',
+  'namespace',
+  'tls',
   'concurrency',
   'tasks',
   'onEvent',
@@ -87,7 +104,7 @@ const RUN_KEYS = [...RESUME_KEYS, 'store', 'key', 'labels', 'onStart'] as const
  *
  * Throws {@link InvalidFlowError} and {@link InvalidInputError} before anything is stored, {@link ConflictError} when the
  * key is another run's or the job is being run elsewhere, {@link ClaimLostError} when another process took it over (this
- * one stood still for too long), {@link UnavailableError} when the store cannot be reached at the start, and the signal's
+ * one stood still for too long), {@link UnavailableError} when store or broker cannot be reached at the start, and the signal's
  * reason if it was aborted before.
  *
  * @example
@@ -111,8 +128,8 @@ export async function run(
   const source = sourceOf(flow)
   const registry = TaskRegistry.of(options.tasks)
   if (isRunnable(flow)) registry.add(flow)
-  const engine = engineOf(registry, options)
-  const prepared = prepare(source, registry.signatures())
+  const engine = chooseEngine(registry, options, options.store)
+  const prepared = prepare(source, await signaturesOf(source, registry, engine, options.store))
   const request = postRequest(prepared, input, {
     board: RUN_BOARD,
     state: 'POSTING', // nobody but this run may claim it
@@ -145,14 +162,14 @@ export async function resume(
   checkOptions('resume()', options, RESUME_KEYS)
   checkOnAbort(options)
   options.signal?.throwIfAborted()
-  const engine = engineOf(TaskRegistry.of(options.tasks), options)
+  const engine = chooseEngine(TaskRegistry.of(options.tasks), options, store)
   return goOn(store, jobId, engine, options) as Promise<Outcome> // flows give objects
 }
 
 async function goOn(
   store: Store,
   jobId: string,
-  engine: EngineInUse,
+  engine: ChosenEngine,
   options: ResumeOptions,
 ): Promise<Outcome<Json>> {
   const found = await store.job(jobId)
@@ -168,34 +185,49 @@ async function goOn(
   }
   const outcome = outcomeOf((await store.job(jobId)) ?? found, store)
   if (outcome !== undefined) return outcome
+  const { kind } = engine
+  if (kind === 'here' && options.engine === undefined) await refuseCallsElsewhere(store, found)
   return drive(store, job.id, engine, options)
 }
 
-/** An engine, and whether it was made here, to be started and stopped here. */
-interface EngineInUse {
-  readonly engine: Engine
-  readonly isOwn: boolean
+/** What workers may be running is run again here only if that is said. Throws {@link UsageError}. */
+async function refuseCallsElsewhere(store: Store, { job, detail }: JobSummary): Promise<void> {
+  const atoms = await store.atoms(detail.id)
+  const isElsewhere = atoms.some(
+    ({ state, replyTo }) => replyTo !== null && (state === 'RUNNING' || state === 'REVERTING'),
+  )
+  if (!isElsewhere) return
+  throw new UsageError(`tasks of the job ${job.id} are with workers`, {
+    hint: 'give the broker, so that it goes on over them; or engine: "parallel" to run again here what they may be running',
+  })
 }
+
+/** An engine that is made, started and stopped here, or one that was given. */
+type ChosenEngine =
+  | { readonly kind: 'given'; readonly engine: Engine }
+  | { readonly kind: 'here'; readonly engine: Engine }
+  | { readonly kind: 'workers'; readonly broker: BrokerPlace }
 
 async function drive(
   store: Store,
   jobId: string,
-  { engine, isOwn }: EngineInUse,
+  chosen: ChosenEngine,
   options: RunOptions,
   plan?: Plan,
 ): Promise<Outcome<Json>> {
   const clock = new StoreClock(store, options.clock ?? realClock)
   await clock.refresh()
-  if (isOwn) await engine.start()
+  const { engine, conductor, stop } = await startEngine(store, chosen, options)
   try {
     const end = await runLocally({
       store,
       jobId,
       plan,
       engine,
+      conductor,
       clock,
       logger: options.logger ?? silentLogger,
-      isShared: store.kind !== 'memory',
+      isShared: store.kind !== 'memory' || chosen.kind === 'workers',
       onEvent: options.onEvent,
       onProgress: options.onProgress,
       signal: options.signal,
@@ -203,22 +235,112 @@ async function drive(
     })
     return await outcomeOfEnd(end, store, jobId)
   } finally {
-    if (isOwn) await engine.stop({ graceMs: 0 })
+    await stop()
   }
 }
 
-function engineOf(tasks: TaskRegistry, options: ResumeOptions): EngineInUse {
-  const { engine = 'parallel', logger, clock, concurrency } = options
-  if (engine === 'serial') {
-    return { engine: new SerialEngine({ tasks, logger, clock }), isOwn: true }
+interface StartedEngine {
+  readonly engine: Engine
+  /** Id of the process, as the store is to know it: of the claim, and of the engine's reply queue. */
+  readonly conductor: string
+  readonly stop: () => Promise<void>
+}
+
+async function startEngine(
+  store: Store,
+  chosen: ChosenEngine,
+  options: RunOptions,
+): Promise<StartedEngine> {
+  const conductor = uuidV7()
+  const { logger = silentLogger, clock } = options
+  switch (chosen.kind) {
+    case 'given':
+      return { engine: chosen.engine, conductor, stop: async () => {} }
+    case 'here': {
+      const { engine } = chosen
+      await engine.start({ conductor })
+      return { engine, conductor, stop: () => engine.stop({ graceMs: 0 }) }
+    }
+    case 'workers': {
+      const { broker } = chosen
+      const name = `${broker.namespace} run`
+      const about = { broker, store, board: RUN_BOARD, parks: false, name, logger, clock }
+      const opened = await openWorkerBased(about)
+      const { engine } = opened
+      const stop = async (): Promise<void> => {
+        await engine.stop({ graceMs: 0 })
+        await opened.stop()
+      }
+      try {
+        await engine.start({ conductor })
+      } catch (error) {
+        await stop()
+        throw error
+      }
+      return { engine, conductor, stop }
+    }
   }
+}
+
+/** Throws {@link UsageError} for what does not go together; opens nothing. */
+function chooseEngine(
+  tasks: TaskRegistry,
+  options: ResumeOptions,
+  store: Store | undefined,
+): ChosenEngine {
+  const { logger, clock, concurrency } = options
+  const broker = brokerPlace(options.broker, options.namespace, options.tls)
+  const engine = options.engine ?? (broker === undefined ? 'parallel' : 'worker-based')
+  if (engine === 'worker-based') {
+    if (broker === undefined) {
+      throw new UsageError('the worker-based engine needs a broker', {
+        hint: 'write { engine: "worker-based", broker: "amqp://…" }',
+      })
+    }
+    if (store === undefined) {
+      throw new UsageError('a run over workers needs a store in a database', {
+        hint: 'write { store: openStore("sqlite:FILE") }, started: what is at the broker outlives this process',
+      })
+    }
+    if (concurrency !== undefined) {
+      throw new UsageError('concurrency is of tasks that run here', {
+        hint: 'workers have a concurrency of their own: zagflow worker --concurrency 16',
+      })
+    }
+    return { kind: 'workers', broker }
+  }
+  const isOurs = engine === 'serial' || engine === 'parallel'
+  if (!isOurs && typeof engine?.dispatch !== 'function') {
+    throw new UsageError(
+      `engine: expected serial, parallel, worker-based or an engine, got ${JSON.stringify(engine)}`,
+    )
+  }
+  const isForBroker = broker !== undefined || options.namespace !== undefined || options.tls
+  if (isForBroker) {
+    throw new UsageError('broker, namespace and tls are of the worker-based engine', {
+      hint: 'leave them out, or write engine: "worker-based"',
+    })
+  }
+  if (engine === 'serial') return here(new SerialEngine({ tasks, logger, clock }))
   if (engine === 'parallel') {
-    return { engine: new ParallelEngine({ tasks, logger, clock, concurrency }), isOwn: true }
+    return here(new ParallelEngine({ tasks, logger, clock, concurrency }))
   }
-  if (typeof engine?.dispatch === 'function') return { engine, isOwn: false }
-  throw new UsageError(
-    `engine: expected serial, parallel or an engine, got ${JSON.stringify(engine)}`,
-  )
+  return { kind: 'given', engine }
+}
+
+function here(engine: Engine): ChosenEngine {
+  return { kind: 'here', engine }
+}
+
+/** Of tasks that run here; where workers run them, also what these have announced. */
+async function signaturesOf(
+  source: SourceDocument,
+  registry: TaskRegistry,
+  { kind }: ChosenEngine,
+  store: Store | undefined,
+): Promise<Signatures> {
+  if (kind !== 'workers' || store === undefined) return registry.signatures()
+  return new KnownSignatures({ store, board: RUN_BOARD, here: registry }).of(source, registry)
 }
 
 async function outcomeOfEnd(end: DriveEnd, store: Store, jobId: string): Promise<Outcome<Json>> {

@@ -70,7 +70,9 @@ export class KnownSignatures {
 
   async #ask(): Promise<ReadonlyMap<string, TaskSignature>> {
     const signatures = new Map<string, TaskSignature>()
-    for (const process of await this.#store.processes({ board: this.#board })) {
+    for (const process of await this.#store.processes()) {
+      // Workers serve all boards of a broker.
+      if (process.kind === 'conductor' && process.board !== this.#board) continue
       for (const signature of readSignatures(process.signatures)) {
         signatures.set(signature.name, signature)
       }

@@ -1,11 +1,13 @@
 /**
- * Says in the log when nobody serves what was posted: no conductor lives, or none that does has the tasks.
+ * Says in the log when nobody serves what was posted: no conductor lives, none that does has the tasks, or, where conductors
+ * leave tasks to workers, no worker has them.
  *
  * Owns: one timer, which keeps no process alive, and at most one job of each document that was posted lately.
  */
 import type { Logger } from '../base/logger.ts'
-import type { ResolvedDocument, ResolvedNode } from '../flow/resolved.ts'
+import type { ResolvedDocument } from '../flow/resolved.ts'
 import type { ProcessRecord, Store } from '../../persistence/store.ts'
+import { gapsOf, needsOf, tasksOf, usesWorkers, workerCommandFor } from './served.ts'
 
 const AFTER_MS = 3_000
 /** The same warning is given once in this time. */
@@ -21,8 +23,16 @@ export interface UnservedOptions {
   readonly store: Pick<Store, 'findJobs' | 'processes'>
   readonly board: string
   readonly logger: Logger
-  /** A conductor in this process says itself which tasks nobody has. */
-  readonly hasConductor: boolean
+  /** Where tasks run on workers: what is said is how to start these. */
+  readonly hasBroker: boolean
+  /** A conductor in this process runs tasks, and says itself which of them nobody has. */
+  readonly runsTasks: boolean
+}
+
+/** Who lives. */
+interface Serving {
+  readonly conductors: readonly ProcessRecord[]
+  readonly workers: readonly ProcessRecord[]
 }
 
 export class Unserved {
@@ -58,42 +68,69 @@ export class Unserved {
       const { store, board } = this.#options
       const { jobs } = await store.findJobs({
         ids: posted.map(({ jobId }) => jobId),
-        states: ['POSTING', 'UNCLAIMED', 'PARKED'],
-        flowStates: ['PENDING'],
+        states: ['POSTING', 'UNCLAIMED', 'PARKED', 'CLAIMED'],
+        flowStates: ['PENDING', 'RUNNING', 'REVERTING'],
         limit: posted.length,
       })
-      // A conductor that lacks its tasks parks a job for a moment; one that its poster delayed was never here.
-      const waiting = new Set(jobs.map(({ job }) => job.id))
-      if (waiting.size === 0) return
-      const conductors = await store.processes({ kind: 'conductor', board })
+      if (jobs.length === 0 || this.#closed) return
+      const processes = await store.processes()
       if (this.#closed) return
+      const serving = {
+        conductors: processes.filter((one) => one.kind === 'conductor' && one.board === board),
+        workers: processes.filter(({ kind }) => kind === 'worker'),
+      }
+      const standing = new Map(jobs.map((summary) => [summary.job.id, summary]))
       for (const { jobId, document } of posted) {
-        if (waiting.has(jobId)) this.#judge(jobId, document, conductors)
+        const summary = standing.get(jobId)
+        if (summary === undefined) continue
+        // A conductor that lacks its tasks parks a job for a moment; one that its poster delayed was never here.
+        const isWaiting = summary.detail.state === 'PENDING' && summary.job.state !== 'CLAIMED'
+        this.#judge(jobId, document, serving, isWaiting)
       }
     } catch (error) {
       this.#options.logger.debug({ error }, 'cannot see whether jobs are served')
     }
   }
 
-  #judge(jobId: string, document: ResolvedDocument, conductors: readonly ProcessRecord[]): void {
-    const { board } = this.#options
+  #judge(
+    jobId: string,
+    document: ResolvedDocument,
+    { conductors, workers }: Serving,
+    isWaiting: boolean,
+  ): void {
+    const { board, runsTasks, hasBroker } = this.#options
     const job = { job: jobId, flow: document.flow, board }
     if (conductors.length === 0) {
+      if (!isWaiting) return
       const start =
         board === 'main' ? 'zagflow conductor' : `zagflow conductor --board sql:${board}`
+      const tasks = hasBroker ? '' : ' --tasks ./tasks.ts'
       this.#warn(
         '',
         job,
-        `no conductor serves the board "${board}", so the job waits; start one: ${start} --tasks ./tasks.ts`,
+        `no conductor serves the board "${board}", so the job waits; start one: ${start}${tasks}`,
       )
       return
     }
-    if (this.#options.hasConductor) return
+    if (runsTasks) return
     const needed = tasksOf(document)
     const missing = conductors
+      .filter((conductor) => !usesWorkers(conductor))
       .map(({ tasks }) => [...needed].filter((task) => !tasks.includes(task)))
       .sort((a, b) => a.length - b.length)[0]
-    if (missing === undefined || missing.length === 0) return // they are busy
+    if (missing?.length === 0) return // they are busy
+    if (conductors.some(usesWorkers)) {
+      const gaps = gapsOf(needsOf(document), workers)
+      if (gaps.length === 0) return
+      const where = gaps.map(({ task, topic }) => `${task} (topic ${topic})`).join(', ')
+      this.#warn(
+        document.flow,
+        { ...job, missing: gaps.map(({ task }) => task) },
+        `no worker that lives serves ${where}, so the job waits; start one with the module that has: ${workerCommandFor(gaps)}`,
+      )
+      return
+    }
+    if (missing === undefined || !isWaiting) return
     this.#warn(
       document.flow,
       { ...job, missing },
@@ -107,15 +144,4 @@ export class Unserved {
     this.#saidAt.set(about, now)
     this.#options.logger.warn(fields, message)
   }
-}
-
-/** Names of the tasks that a flow may call. */
-export function tasksOf(document: ResolvedDocument): ReadonlySet<string> {
-  const names = new Set<string>()
-  const visit = (node: ResolvedNode): void => {
-    if (node.kind === 'task') names.add(node.task)
-    else for (const child of node.nodes) visit(child)
-  }
-  visit(document.root)
-  return names
 }

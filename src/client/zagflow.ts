@@ -81,6 +81,10 @@ export interface ZagflowParts {
   readonly pollMs: number
   /** Makes the embedded conductor, if there is to be one; it tells of jobs that it has done with. */
   readonly conductor?: ((onDone: (jobId: string) => void) => Conductor) | undefined
+  /** Tasks run on workers. @default false */
+  readonly hasBroker?: boolean | undefined
+  /** That conductor runs tasks in this process, and says itself which of them nobody has. @default false */
+  readonly runsTasks?: boolean | undefined
   /** Closes what was opened for this connection. */
   readonly release: () => Promise<void>
 }
@@ -121,7 +125,8 @@ export class Zagflow {
       store,
       board: board.name,
       logger,
-      hasConductor: parts.conductor !== undefined,
+      hasBroker: parts.hasBroker === true,
+      runsTasks: parts.runsTasks === true,
     })
     this.#conductor = parts.conductor?.((jobId) => ends.ask(jobId))
   }

@@ -1,12 +1,14 @@
 /** `zagflow conductor` and `zagflow dev`: processes that run what was posted, until they are told to stop. */
 import { UsageError } from '../../base/errors.ts'
 import type { Logger } from '../../base/logger.ts'
+import type { BrokerPlace } from '../../client/broker-place.ts'
 import { sourceOf } from '../../client/prepare.ts'
+import { openWorkerBased } from '../../client/worker-based.ts'
 import { Conductor } from '../../conductor/conductor.ts'
+import type { ConductorOptions } from '../../conductor/options.ts'
 import type { ConductorEvent, JobEvent } from '../../conductor/events.ts'
 import { SqlBoard } from '../../../jobboard/sql.ts'
 import type { Claim } from '../../../persistence/store.ts'
-import type { TaskRegistry } from '../../worker/registry.ts'
 import type { Context } from '../context.ts'
 import { databaseName } from '../database-name.ts'
 import { createEngine } from '../engine.ts'
@@ -18,20 +20,60 @@ import { serviceLogger } from '../service-logger.ts'
 /** `zagflow conductor` */
 export async function conductorCommand(context: Context): Promise<ExitCode> {
   const { settings } = context
-  if (settings.broker !== undefined && settings.tasks.length > 0) {
-    throw new UsageError('a conductor with a broker runs no tasks: workers do', {
-      hint: 'leave out --tasks and start zagflow worker --tasks …, or unset ZAGFLOW_BROKER',
-    })
-  }
-  context.refuseBroker()
+  const broker = brokerFor(context)
+  if (broker !== undefined) return workersConductor(context, broker)
   if (settings.tasks.length === 0) {
     throw new UsageError('a conductor without a broker runs the tasks itself, so it needs them', {
-      hint: 'zagflow conductor --tasks ./tasks.ts',
+      hint: 'zagflow conductor --tasks ./tasks.ts; or set ZAGFLOW_BROKER, and zagflow worker runs them',
     })
   }
   const tasks = await loadTasks(settings.tasks)
   const logger = serviceLogger(context.terminal, settings.log)
-  return serve(context, 'conductor', tasks, logger, {
+  return serve(context, 'conductor', logger, {
+    registry: tasks,
+    engine: createEngine(settings, tasks, logger),
+    onJob: (event) => logJob(logger, event),
+  })
+}
+
+/** The broker that tasks go to; none where they run here. */
+function brokerFor({ settings, broker, given }: Context): BrokerPlace | undefined {
+  const { engine } = settings
+  if (engine === 'serial' || engine === 'parallel') return undefined
+  if (broker === undefined) {
+    if (engine === undefined) return undefined
+    throw new UsageError('the worker-based engine needs a broker', {
+      hint: 'set ZAGFLOW_BROKER to amqp://user:password@host/vhost',
+    })
+  }
+  // Those of the environment and of a file may be there for the workers.
+  if (given.tasks !== undefined) {
+    throw new UsageError('a conductor with a broker runs no tasks: workers do', {
+      hint: 'leave out --tasks and start zagflow worker --tasks …, or unset ZAGFLOW_BROKER',
+    })
+  }
+  if (given.concurrency !== undefined) {
+    throw new UsageError('--concurrency is of tasks that run here, and workers run them', {
+      hint: 'zagflow worker --concurrency 16',
+    })
+  }
+  return broker
+}
+
+/** A conductor that sends tasks to workers. */
+async function workersConductor(context: Context, broker: BrokerPlace): Promise<ExitCode> {
+  const { settings, terminal, boardName } = context
+  const logger = serviceLogger(terminal, settings.log)
+  const store = await context.sharedStore()
+  const name = settings.name ?? `conductor ${process.pid}`
+  const about = { broker, store, board: boardName, parks: true, name, logger }
+  const opened = await openWorkerBased(about)
+  context.onClose(() => opened.stop())
+  return serve(context, 'conductor', logger, {
+    engine: opened.engine,
+    load: opened.load,
+    wakeups: opened.wakeups,
+    broker,
     onJob: (event) => logJob(logger, event),
   })
 }
@@ -42,7 +84,11 @@ export async function devCommand(
   references: readonly string[],
 ): Promise<ExitCode> {
   const { settings, terminal, registered } = context
-  context.refuseBroker()
+  if (settings.engine === 'worker-based') {
+    throw new UsageError('dev runs tasks itself, in this process', {
+      hint: 'zagflow conductor and zagflow worker --tasks ./tasks.ts run them over the broker',
+    })
+  }
   const tasks = await loadTasks(settings.tasks)
   const sources = []
   for (const reference of references) {
@@ -57,28 +103,36 @@ export async function devCommand(
     })
   }
   const logger = serviceLogger(terminal, settings.log)
+  const { broker } = context
+  if (broker !== undefined) {
+    logger.info({}, `dev runs tasks itself: the broker ${broker.shown} is not used`)
+  }
   const zag = await context.connection(tasks)
   for (const source of sources) {
     const { name, version } = await zag.register(source)
     logger.info({}, `registered ${name}@${version}: zagflow post ${name}`)
   }
-  return serve(context, 'dev', tasks, logger, {
+  return serve(context, 'dev', logger, {
+    registry: tasks,
+    engine: createEngine(settings, tasks, logger),
     onJob: (event) => logJob(logger, event),
     onEvent: (event) => logStep(logger, event),
   })
 }
 
-interface Listeners {
-  readonly onJob: (event: JobEvent) => void
-  readonly onEvent?: (event: ConductorEvent) => void
+type Served = Pick<
+  ConductorOptions,
+  'engine' | 'registry' | 'load' | 'wakeups' | 'onJob' | 'onEvent'
+> & {
+  /** Where its workers are. */
+  readonly broker?: BrokerPlace
 }
 
 async function serve(
   context: Context,
   kind: 'conductor' | 'dev',
-  registry: TaskRegistry,
   logger: Logger,
-  listeners: Listeners,
+  { broker, ...served }: Served,
 ): Promise<ExitCode> {
   const { terminal, settings } = context
   const { name, maxFlows, leaseMs, graceMs } = settings
@@ -86,16 +140,14 @@ async function serve(
   const board = new SqlBoard<Claim>({ store, name: context.boardName })
   context.onClose(() => board.stop())
   const conductor = new Conductor({
+    ...served,
     store,
     board,
-    engine: createEngine(settings, registry, logger),
-    registry,
     name,
     maxFlows,
     leaseMs,
     graceMs,
     logger,
-    ...listeners,
   })
   const stopping = untilStopped(conductor, logger)
   try {
@@ -106,7 +158,8 @@ async function serve(
         name: conductor.name,
         board: board.name,
         persistence: databaseName(settings.persistence),
-        tasks: registry.tasks.length,
+        ...(broker === undefined ? {} : { broker: broker.shown }),
+        ...(served.registry === undefined ? {} : { tasks: served.registry.tasks.length }),
         pid: process.pid,
       }
       const fields = Object.entries(ready).slice(2)

@@ -6,6 +6,7 @@ import type { JobDetails } from '../../client/job.ts'
 import type { JsonObject } from '../../base/json.ts'
 import { FLOW_STATES, type FlowState } from '../../machine/states.ts'
 import { JOB_STATES, type JobState } from '../../../persistence/store.ts'
+import { callsOf, type CallElsewhere } from '../calls-elsewhere.ts'
 import type { Context } from '../context.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { followJob } from '../follow.ts'
@@ -134,19 +135,26 @@ export async function showCommand(context: Context, wanted: string): Promise<Exi
   const { job } = await findJob(store, wanted, context.boardName)
   const zag = await context.connection()
   const details = await (await zag.job(job.id)).details()
+  const processes = await store.processes()
+  const owner = processes.find(({ id }) => id === job.conductor)
+  const elsewhere = {
+    calls: owner === undefined ? [] : callsOf(owner).filter(({ jobId }) => jobId === job.id),
+    workers: processes.filter(({ kind }) => kind === 'worker'),
+  }
   if (terminal.json) {
-    terminal.data(detailsData(details))
+    terminal.data(detailsData(details, elsewhere.calls))
     return EXIT.done
   }
-  const processes = await store.processes({ kind: 'conductor' })
-  const owner = processes.find(({ id }) => id === job.conductor)
   const now = await store.now()
-  terminal.print(jobText(details, { now, owner, paint: terminal.paint }))
+  terminal.print(jobText(details, { now, owner, elsewhere, paint: terminal.paint }))
   return EXIT.done
 }
 
-function detailsData({ job, flow, atoms, calls, document }: JobDetails): unknown {
-  return { job, flow, atoms, calls, document }
+function detailsData(
+  { job, flow, atoms, calls, document }: JobDetails,
+  elsewhere: readonly CallElsewhere[],
+): unknown {
+  return { job, flow, atoms, calls, document, elsewhere }
 }
 
 /** `zagflow jobs watch JOB` */

@@ -25,7 +25,6 @@ export async function postCommand(
   flags: PostFlags,
 ): Promise<ExitCode> {
   const { terminal, settings, registered } = context
-  context.refuseBroker()
   const found = await findFlow(reference, {
     modules: settings.tasks,
     takesTasks: false,

@@ -8,7 +8,17 @@
  */
 import { NotFoundError, UsageError } from '../../base/errors.ts'
 import type { Json, JsonObject } from '../../base/json.ts'
-import { sourceOf, completed, prepare, type PreparedFlow } from '../../client/prepare.ts'
+import type { BrokerPlace } from '../../client/broker-place.ts'
+import {
+  sourceOf,
+  completed,
+  prepare,
+  type PreparedFlow,
+  type Signatures,
+} from '../../client/prepare.ts'
+import { KnownSignatures } from '../../client/signatures.ts'
+import type { SourceDocument } from '../../flow/document.ts'
+import { tasksOf } from '../../client/served.ts'
 import { RUN_BOARD } from '../../client/local-run.ts'
 import type { Outcome } from '../../client/outcome.ts'
 import { resume, run, type ResumeOptions } from '../../client/run.ts'
@@ -26,7 +36,6 @@ import { onInterrupt } from '../interrupts.ts'
 import { findJob } from '../job-id.ts'
 import { readLabels } from '../labels.ts'
 import { loadTasks } from '../modules.ts'
-import { neededTasks } from '../needed-tasks.ts'
 import { exitCodeOfOutcome, outcomeData, outcomeText } from '../printing/outcome.ts'
 import { elapsed } from '../printing/text.ts'
 import { drawTree } from '../printing/tree.ts'
@@ -47,7 +56,6 @@ export async function runCommand(
   reference: string | undefined,
   flags: RunFlags,
 ): Promise<ExitCode> {
-  context.refuseBroker()
   if (flags.resume !== undefined) return resumeRun(context, reference, flags.resume, flags)
   if (reference === undefined) {
     throw new UsageError('expected a flow: a file, module.ts#export or a registered name', {
@@ -62,7 +70,13 @@ export async function runCommand(
   })
   terminal.say(terminal.talk.dim(`flow: ${found.described}`))
   const input = readInput(flags.input, flags.set)
-  const prepared = prepare(sourceOf(found.flow), found.tasks.signatures())
+  const broker = brokerFor(context, found.tasks)
+  const source = sourceOf(found.flow)
+  const signatures =
+    broker === undefined
+      ? found.tasks.signatures()
+      : await announcedSignatures(await context.sharedStore(), source, found.tasks)
+  const prepared = prepare(source, signatures)
   if (flags.dryRun === true) return dryRun(context, prepared, input)
   const labels = readLabels(flags.label)
   completed(prepared, input) // what is wrong is said before anything is opened
@@ -73,6 +87,7 @@ export async function runCommand(
     store,
     document: prepared.document,
     tasks: found.tasks,
+    broker,
     modules: found.modules,
     flags,
     begin: async (options, onStart) => {
@@ -103,17 +118,20 @@ async function resumeRun(
   const document = await store.document(detail.document)
   if (document === null) throw new NotFoundError('document', detail.document)
   const resolved = document as unknown as ResolvedDocument // stored by `post` alone
-  refuseMissingTasks(resolved, tasks, job.id)
+  const atoms = await store.atoms(detail.id)
+  const broker = brokerFor(context, tasks, { job, atoms })
+  if (broker === undefined) refuseMissingTasks(resolved, tasks, job.id)
   await takeFromTheDead(store, job)
   terminal.say(terminal.talk.dim(`goes on with job ${job.id} (${job.flow})`))
   return drive(context, {
     store,
     document: resolved,
     tasks,
+    broker,
     modules: found?.modules ?? settings.tasks,
     flags,
     jobId: job.id,
-    before: await store.atoms(detail.id),
+    before: atoms,
     begin: (options) =>
       pastSuspension(store, job.id, options, () => resume(store, job.id, options)),
   })
@@ -123,6 +141,8 @@ interface Drive {
   readonly store: Store
   readonly document: ResolvedDocument
   readonly tasks: TaskRegistry
+  /** Where workers are that run the tasks; undefined: they run here. */
+  readonly broker: BrokerPlace | undefined
   readonly modules: readonly string[]
   readonly flags: RunFlags
   readonly jobId?: string
@@ -136,12 +156,16 @@ interface Drive {
 
 async function drive(context: Context, options: Drive): Promise<ExitCode> {
   const { terminal, settings, logger } = context
-  const { document, tasks, flags } = options
-  const engine = createEngine(settings, tasks, logger)
-  await engine.start()
+  const { document, tasks, flags, broker } = options
+  if (broker !== undefined) {
+    terminal.say(terminal.talk.dim(`tasks run on workers of ${broker.shown}`))
+  }
+  const engine = broker === undefined ? createEngine(settings, tasks, logger) : undefined
+  await engine?.start()
   const display = createDisplay(terminal, document, flags.quiet === true ? 'none' : undefined)
   let jobId = options.jobId
-  const again = (): string => resumeCommand(jobId ?? '', options.modules, settings.persistence)
+  const where = { modules: options.modules, isOnWorkers: broker !== undefined }
+  const again = (): string => resumeCommand(jobId ?? '', where, settings.persistence)
   const interrupts = interruptible(context, display, again, () => jobId !== undefined)
   const undirect = terminal.redirect()
   const startedAt = performance.now()
@@ -154,7 +178,9 @@ async function drive(context: Context, options: Drive): Promise<ExitCode> {
   try {
     const outcome = await options.begin(
       {
-        engine,
+        ...(broker === undefined
+          ? { engine }
+          : { engine: 'worker-based', broker: broker.urls, namespace: broker.namespace }),
         tasks,
         logger,
         signal: interrupts.signal,
@@ -176,8 +202,45 @@ async function drive(context: Context, options: Drive): Promise<ExitCode> {
     display.end()
     undirect()
     interrupts.end()
-    await engine.stop({ graceMs: 0 })
+    await engine?.stop({ graceMs: 0 })
   }
+}
+
+/**
+ * The broker over which workers run the tasks: where it is asked for, where tasks of the run are with workers already, and where a
+ * broker is set and no tasks are loaded. Else they run here. Throws {@link UsageError}.
+ */
+function brokerFor(
+  context: Context,
+  tasks: TaskRegistry,
+  resumed?: {
+    readonly job: { readonly id: string }
+    readonly atoms: Awaited<ReturnType<Store['atoms']>>
+  },
+): BrokerPlace | undefined {
+  const { engine } = context.settings
+  if (engine === 'serial' || engine === 'parallel') return undefined
+  if (engine === 'worker-based')
+    return context.requireBroker('the worker-based engine needs a broker')
+  const isElsewhere = resumed?.atoms.some(
+    ({ state, replyTo }) => replyTo !== null && (state === 'RUNNING' || state === 'REVERTING'),
+  )
+  if (isElsewhere === true) {
+    return context.requireBroker(
+      `tasks of the job ${resumed?.job.id} are with workers`,
+      'set ZAGFLOW_BROKER, so that it goes on over them; or --engine parallel to run again here what they may be running',
+    )
+  }
+  return tasks.tasks.length === 0 ? context.broker : undefined
+}
+
+/** What tasks need and give: of those that are loaded, and of those that workers have announced. */
+function announcedSignatures(
+  store: Store,
+  source: SourceDocument,
+  tasks: TaskRegistry,
+): Promise<Signatures> {
+  return new KnownSignatures({ store, board: RUN_BOARD, here: tasks }).of(source, tasks)
 }
 
 /**
@@ -231,8 +294,14 @@ function dryRun(context: Context, prepared: PreparedFlow, given: JsonObject): Ex
 }
 
 /** The command that goes on with a run: what was not the default is in it. */
-function resumeCommand(jobId: string, modules: readonly string[], persistence: string): string {
-  const parts = ['zagflow run --resume', jobId, ...modules.map((one) => `--tasks ${quoted(one)}`)]
+function resumeCommand(
+  jobId: string,
+  { modules, isOnWorkers }: { readonly modules: readonly string[]; readonly isOnWorkers: boolean },
+  persistence: string,
+): string {
+  const tasks = modules.map((one) => `--tasks ${quoted(one)}`)
+  const how = isOnWorkers ? ['--engine worker-based'] : tasks
+  const parts = ['zagflow run --resume', jobId, ...how]
   const isDefault = persistence === DEFAULT_PERSISTENCE
   const isGiven = process.env['ZAGFLOW_PERSISTENCE'] === persistence
   // A URL of a server may hold a password, which is not printed.
@@ -248,7 +317,7 @@ function quoted(word: string): string {
 
 /** A run whose tasks are not loaded would fail and be reverted: that is no way to go on. */
 function refuseMissingTasks(document: ResolvedDocument, tasks: TaskRegistry, jobId: string): void {
-  const missing = [...neededTasks(document)].filter((name) => tasks.find(name) === undefined)
+  const missing = [...tasksOf(document)].filter((name) => tasks.find(name) === undefined)
   if (missing.length === 0) return
   const names = missing.slice(0, 8).join(', ')
   throw new UsageError(`the job ${jobId} needs tasks that are not loaded: ${names}`, {

@@ -3,6 +3,7 @@ import type { JobDetails } from '../../client/job.ts'
 import type { AtomRecord, CallRecord } from '../../machine/records.ts'
 import type { ProcessRecord } from '../../../persistence/store.ts'
 import { RUN_BOARD } from '../../client/local-run.ts'
+import { elsewhereText, type Elsewhere } from './elsewhere.ts'
 import { stateText } from './jobs.ts'
 import { lookOf } from './states.ts'
 import type { Paint } from './paint.ts'
@@ -14,6 +15,8 @@ export interface JobTextOptions {
   readonly now: number
   /** The conductor that has it, if it lives. */
   readonly owner: ProcessRecord | undefined
+  /** Where its calls are that workers run. */
+  readonly elsewhere: Omit<Elsewhere, 'now'>
   readonly paint: Paint
 }
 
@@ -53,7 +56,10 @@ export function jobText(details: JobDetails, options: JobTextOptions): string {
   return lines.join('\n')
 }
 
-function drawAtoms({ document, atoms, calls }: JobDetails, { paint, now }: JobTextOptions): string {
+function drawAtoms(
+  { document, atoms, calls }: JobDetails,
+  { paint, now, elsewhere }: JobTextOptions,
+): string {
   const byPath = new Map(atoms.map((atom) => [atom.path, atom]))
   const callsOf = new Map<string, CallRecord[]>()
   for (const call of calls) {
@@ -67,9 +73,10 @@ function drawAtoms({ document, atoms, calls }: JobDetails, { paint, now }: JobTe
       return retry === undefined ? {} : retryText(retry, paint)
     }
     const atom = byPath.get(path)
-    return atom === undefined
-      ? { sign: paint.dim(lookOf('PENDING').sign) }
-      : atomText(atom, callsOf.get(path) ?? [], now, paint)
+    if (atom === undefined) return { sign: paint.dim(lookOf('PENDING').sign) }
+    const { below = [], ...text } = atomText(atom, callsOf.get(path) ?? [], now, paint)
+    const place = elsewhereText(atom, node, { ...elsewhere, now }, paint)
+    return { ...text, below: [...place, ...below] }
   })
 }
 

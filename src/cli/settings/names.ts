@@ -5,20 +5,24 @@ export type LogLevel = (typeof LOG_LEVELS)[number]
 
 export const DEFAULT_PERSISTENCE = 'sqlite:.zagflow/zagflow.db'
 
+export const ENGINE_NAMES = ['serial', 'parallel', 'worker-based'] as const
+export type EngineName = (typeof ENGINE_NAMES)[number]
+
 /** All settings, with defaults filled in. */
 export interface Settings {
   /** URL of the database. */
   readonly persistence: string
   /** URL of the board. */
   readonly board: string
-  /** URL of the broker. */
+  /** URLs of the broker, with commas. */
   readonly broker?: string | undefined
-  /** Prefix of all tables. */
+  /** Prefix of all tables, queues and exchanges. */
   readonly namespace?: string | undefined
   readonly log: LogLevel
   /** Modules of tasks: paths relative to the current folder, or absolute. */
   readonly tasks: readonly string[]
-  readonly engine: 'serial' | 'parallel'
+  /** Undefined: what suits the command and the broker. */
+  readonly engine?: EngineName | undefined
   /** Tasks that run at once in the parallel engine. */
   readonly concurrency?: number | undefined
   /** Of the conductor. */

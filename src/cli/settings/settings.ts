@@ -8,6 +8,7 @@ import { parseDuration, readDuration } from '../../base/durations.ts'
 import { UsageError } from '../../base/errors.ts'
 import {
   DEFAULT_PERSISTENCE,
+  ENGINE_NAMES,
   ENVIRONMENT,
   LOG_LEVELS,
   type Settings,
@@ -30,7 +31,7 @@ const sourceSchema = z
     namespace: text,
     log: z.enum(LOG_LEVELS),
     tasks: z.union([text.transform((one) => [one]), z.array(text)]),
-    engine: z.enum(['serial', 'parallel']),
+    engine: z.enum(ENGINE_NAMES),
     concurrency: whole,
     name: text,
     maxFlows: whole,
@@ -58,9 +59,9 @@ export function resolveSettings({ flags, environment, file }: Sources): Settings
   const all: Source = { ...fromFile, ...fromEnvironment, ...fromFlags } // none of them has undefined values
   const { lease = '10s', grace = '30s', ...rest } = all
   const { persistence = DEFAULT_PERSISTENCE, board = 'sql:', log = 'info' } = rest
-  const { engine = 'parallel', tasks = [] } = rest
+  const { tasks = [] } = rest
   const times = { leaseMs: parseDuration(lease), graceMs: parseDuration(grace) }
-  return { ...rest, persistence, board, log, engine, tasks, ...times }
+  return { ...rest, persistence, board, log, tasks, ...times }
 }
 
 function readEnvironment(environment: Sources['environment']): Source {
@@ -116,7 +117,7 @@ const SECRET: ReadonlySet<string> = new Set(['persistence', 'board', 'broker'])
 function expected(key: string, message: string): string {
   switch (key) {
     case 'engine':
-      return 'expected serial or parallel'
+      return `expected one of ${ENGINE_NAMES.join(', ')}`
     case 'log':
       return `expected one of ${LOG_LEVELS.join(', ')}`
     case 'concurrency':
