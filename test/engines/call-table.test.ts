@@ -3,10 +3,10 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { World, type WorldOptions } from './call-world.ts'
 
-const SEEDS = Number(process.env['ZAGFLOW_SEEDS'] ?? 300)
+const SEEDS = Number(process.env['ZAGFLOW_SEEDS'] ?? 500)
 const FROM = Number(process.env['ZAGFLOW_SEED'] ?? 1)
 
-type Fault = 'owner' | 'worker' | 'channel' | 'restart' | 'wipe' | 'cancel'
+type Fault = 'owner' | 'worker' | 'channel' | 'restart' | 'wipe' | 'cancel' | 'stall'
 
 interface Schedule {
   readonly faults: readonly Fault[]
@@ -34,6 +34,9 @@ function play(seed: number, { faults, world: options }: Schedule): World {
         break
       case 'wipe':
         if (world.isUp) world.wipe()
+        break
+      case 'stall':
+        world.owner.stall(random.pick([3000, 10_000, 40_000]))
         break
       case 'cancel': {
         const row = random.pick([...world.rows.values()])
@@ -108,6 +111,17 @@ check(
     for (const { starts, deaths } of world.ledger.values()) {
       assert.ok(starts <= 1 + deaths + world.wipes, `${starts} starts, ${deaths} deaths`)
     }
+  },
+)
+
+check(
+  'an owner that reads late decides nothing that is decided already in what it did not read',
+  {
+    faults: ['stall', 'stall', 'owner', 'channel', 'channel'],
+    world: { ...usual, bodyMs: [5, 400, 3000, 8000] },
+  },
+  (world) => {
+    for (const { starts } of world.ledger.values()) assert.equal(starts, 1)
   },
 )
 

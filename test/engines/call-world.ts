@@ -251,6 +251,7 @@ class Owner implements CallListener {
   readonly #undone = new Set<Word>()
   #isConnected = true
   #isReading = false
+  #stalledUntil = 0
   #generation = 0
   readonly #id: number
 
@@ -335,14 +336,24 @@ class Owner implements CallListener {
   readLater(): void {
     if (this.#isReading || this.isGone) return
     this.#isReading = true
-    this.world.soon(() => {
+    const waitMs = Math.max(0, this.#stalledUntil - this.world.now)
+    this.world.later(waitMs + 1 + this.world.random.below(this.world.options.latencyMs), () => {
       this.#isReading = false
       if (this.isGone || !this.#isConnected) return
+      if (this.world.now < this.#stalledUntil) {
+        this.readLater()
+        return
+      }
       const word = this.world.replies.shift()
       if (word === undefined) return
       this.#hear(word)
       this.readLater()
     })
+  }
+
+  /** It reads nothing for a while, as when the store is away and it holds as many answers as it may. */
+  stall(ms: number): void {
+    this.#stalledUntil = this.world.now + ms
   }
 
   cancel(key: CallKey): void {
