@@ -250,7 +250,8 @@ async function commit(
   const { flow_details, atoms, scopes, calls, results, history, mailbox } = tables
   const parts: Sql[] = []
   const taken: string[] = []
-  let named = `${tables.prefix}commit`
+  // PostgreSQL cuts names of statements after 63 characters, and a pool has one prefix: two letters for each part.
+  let named = 'zagflow_commit_'
   const take = (
     cte: string,
     shape: RowShape,
@@ -260,7 +261,7 @@ async function commit(
     if (cells.length === 0) return
     parts.push(sql`${name(cte)} as (${update(tables, rows(shape, cells), now)})`)
     taken.push(`select id, flow_id from ${cte}`)
-    named += `_${cte}`
+    named += cte.slice(0, 2)
   }
   take('fenced', fenceShape, batch.fences, fenceJobs)
   take('ended', endShape, batch.ends, endJobs)
@@ -277,7 +278,7 @@ async function commit(
   ) => {
     if (cells.length === 0) return
     parts.push(sql`${name(cte)} as (${statement(rows(shape, cells))})`)
-    named += `_${cte}`
+    named += cte.slice(0, 2)
   }
   write('flow', flowShape, batch.flows, (from) => {
     return updateDetails(flow_details, from, now, mine.flow_id)
