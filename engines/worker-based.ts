@@ -177,7 +177,7 @@ export class WorkerBasedEngine implements Engine {
   }
 
   canPark(flowId: string): boolean {
-    return this.#table.canPark(flowId) && !this.#reader.isPending(flowId)
+    return this.#table.canPark(flowId, this.#now()) && !this.#reader.isPending(flowId)
   }
 
   handOver(flowId: string): void {

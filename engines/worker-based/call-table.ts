@@ -165,12 +165,20 @@ export class CallTable {
 
   /** Everything that is known of a flow's copies is noted now. */
   handOver(flowId: string): void {
-    for (const call of [...this.#calls.ofFlow(flowId)]) this.#noteCopy(call)
+    for (const call of [...this.#calls.ofFlow(flowId)]) {
+      call.isLeaving = true
+      this.#noteCopy(call)
+    }
   }
 
-  /** Whether all of a flow's calls are with the broker, durably, and nothing about them is known here alone. */
-  canPark(flowId: string): boolean {
+  /**
+   * Whether all of a flow's calls are with the broker, durably, and nothing about them is known here alone. What made its owner
+   * take the flow may be the ask of a worker, which repeats it only after a while: that is waited for.
+   */
+  canPark(flowId: string, now: number): boolean {
     for (const call of this.#calls.ofFlow(flowId)) {
+      if (call.isAdopted && !call.isLeaving && now < call.dispatchedAt + ASKED_AGAIN_MS)
+        return false
       if (call.phase !== 'out' || call.copy === null || call.copy !== this.#epoch) return false
       if (call.noted !== call.copy || call.uncommitted > 0 || call.isCommitting) return false
       if (call.abort !== null || call.ask !== null) return false
@@ -658,6 +666,9 @@ export class CallTable {
     call.ticket = null
   }
 }
+
+/** Within this time a worker repeats what it asks: five seconds, and what is on the way. */
+const ASKED_AGAIN_MS = 8000
 
 const NEVER_AGAIN =
   'its worker or the broker was lost, so nobody knows whether it succeeded; it is not run again, because its task says repeat: never'

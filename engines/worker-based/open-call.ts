@@ -57,6 +57,8 @@ export interface OpenCall extends Timed {
   readonly replyTo: string
   /** An earlier owner dispatched it. */
   readonly isAdopted: boolean
+  /** Its flow is about to be given back: nobody is waited for who might ask about it. */
+  isLeaving: boolean
   readonly dispatchedAt: number
   /** Of its key, once it was needed. */
   token: string | undefined
@@ -112,6 +114,7 @@ export function openCall(
     listener,
     replyTo: sent?.replyTo ?? begin.replyTo,
     isAdopted: again,
+    isLeaving: false,
     dispatchedAt: begin.now,
     token: undefined,
     phase: 'out',

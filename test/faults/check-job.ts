@@ -6,7 +6,8 @@
  * W2  Its history has no gap, and each transition is one that the tables allow, from the state before.
  * W3  Each call has one key; each key that began has one recorded answer, and each answer was seen to end, unless it says that
  *     nobody knows.
- * W4  A call begins again only if who had begun it was killed before, or had lost the job: never without a cause.
+ * W4  A call begins again only if who had begun it was killed before, or had lost the job, or the broker lost what it held: never
+ *     without a cause.
  * W5  A call whose answer is recorded never begins again.
  * W6  What is reverted ran; where the flow was reverted, all that ran is, in reverse order where there is one.
  * W7  No epoch is claimed twice, and none is above the job's.
@@ -37,7 +38,7 @@ export function linesByJob(
   const jobs = new Map<string, LedgerLine[]>()
   const killed: LedgerLine[] = []
   for (const line of lines) {
-    if (line.what === 'killed') {
+    if (line.what === 'killed' || line.what === 'wiped') {
       // A death concerns every job, those that begin later too.
       killed.push(line)
       for (const list of jobs.values()) list.push(line)
@@ -62,7 +63,9 @@ export async function checkJob(
   try {
     return await check(store, found, work, lines)
   } catch (error) {
-    const trace = lines.filter((line) => line.what !== 'killed').map((line) => JSON.stringify(line))
+    const trace = lines
+      .filter((line) => line.what !== 'killed' && line.what !== 'wiped')
+      .map((line) => JSON.stringify(line))
     throw new Error(
       `job ${jobId} (${work.root.id}): ${error instanceof Error ? error.message : String(error)}\n${trace.join('\n')}`,
       { cause: error },
@@ -151,19 +154,24 @@ function checkCalls(
 function checkCauses(lines: readonly LedgerLine[]): void {
   const killed = new Set<number>()
   const lost = new Set<number>()
-  const begunBy = new Map<string, number>()
+  const begunBy = new Map<string, Extract<LedgerLine, { readonly direction: string }>>()
   const latest = new Map<string, string>()
   const settled = new Set<string>()
   for (const line of lines) if (line.what === 'lost') lost.add(line.pid)
   for (const line of lines) {
     if (line.what === 'killed') killed.add(line.pid)
+    else if (line.what === 'wiped') begunBy.clear()
     else if (line.what === 'begin') {
-      const { key, pid, atom, direction } = line
+      const { key, atom, direction } = line
       assert.ok(!settled.has(key), `W5: ${key} began again after its answer was recorded`)
       const before = begunBy.get(key)
-      const isCaused = before === undefined || killed.has(before) || lost.has(before)
-      assert.ok(isCaused, `W4: ${key} began again, though ${before} lives and holds it`)
-      begunBy.set(key, pid)
+      const isCaused =
+        before === undefined ||
+        killed.has(before.pid) ||
+        killed.has(before.parent ?? before.pid) ||
+        lost.has(before.pid)
+      assert.ok(isCaused, `W4: ${key} began again, though ${before?.pid} lives and holds it`)
+      begunBy.set(key, line)
       latest.set(`${direction} ${atom}`, key)
     } else if (line.what === 'told' && (line.from === 'RUNNING' || line.from === 'REVERTING')) {
       const direction = line.from === 'RUNNING' ? 'execute' : 'revert'

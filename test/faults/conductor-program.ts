@@ -1,15 +1,20 @@
 /**
- * A conductor in a process of its own, with the tasks of `workload.ts`. Argument: {@link ProgramOptions} as JSON. It prints
+ * A conductor in a process of its own: with the tasks of `workload.ts`, or with a broker that leads to workers which have them. Argument: {@link ProgramOptions} as JSON. It prints
  * `ready` when it claims, `stopping` at the first SIGTERM, and `done` when a stop has handed everything over. SIGTERM stops it in order, a second one at once.
  */
 import { fileURLToPath } from 'node:url'
 import { Conductor } from '../../src/conductor/conductor.ts'
+import type { Engine } from '../../engines/engine.ts'
 import { ParallelEngine } from '../../engines/parallel.ts'
+import { WorkerBasedEngine } from '../../engines/worker-based.ts'
+import { Broker } from '../../src/amqp/broker.ts'
 import { SqlBoard } from '../../jobboard/sql.ts'
 import { openStore } from '../../persistence/open.ts'
-import type { Claim } from '../../persistence/store.ts'
+import type { Claim, Store } from '../../persistence/store.ts'
 import { registryOf } from '../conductor/fixtures.ts'
+import type { Place } from './fleet.ts'
 import { writeLine } from './ledger.ts'
+import { stderrLogger } from './stderr-logger.ts'
 import { ledgerTasks } from './workload.ts'
 
 export const PROGRAM = fileURLToPath(new URL('./conductor-program.js', import.meta.url))
@@ -25,6 +30,20 @@ export interface ProgramOptions {
   readonly parkAfterMs?: number
   /** Logs of warnings and errors, to stderr. */
   readonly logs?: boolean
+  /** Where workers are; without it tasks run here. */
+  readonly place?: Place
+  readonly times?: EngineTimes
+}
+
+/** Times of the worker-based engine, in ms. */
+export interface EngineTimes {
+  readonly reportEveryMs?: number
+  readonly askAfterMs?: number
+  readonly graceMs?: number
+  readonly tickMs?: number
+  readonly sweepEveryMs?: number
+  readonly markerEveryMs?: number
+  readonly deliveryLimit?: number
 }
 
 async function main(options: ProgramOptions): Promise<void> {
@@ -32,12 +51,15 @@ async function main(options: ProgramOptions): Promise<void> {
   const store = openStore(url, url.startsWith('sqlite:') ? { synchronous: 'NORMAL' } : {})
   await store.start()
   const registry = registryOf(ledgerTasks(ledger, napMs === undefined ? {} : { napMs }))
+  const link = options.place === undefined ? undefined : await linkTo(options.place, options)
+  const engine =
+    link === undefined ? new ParallelEngine({ tasks: registry }) : engineOf(link, store, options)
   const { pid } = process
   const conductor = new Conductor({
     store,
     board: new SqlBoard<Claim>({ store }),
-    engine: new ParallelEngine({ tasks: registry }),
-    registry,
+    engine,
+    ...(link === undefined ? { registry } : {}),
     leaseMs,
     graceMs,
     maxFlows,
@@ -55,13 +77,14 @@ async function main(options: ProgramOptions): Promise<void> {
     onEvent({ job, seq, kind, name, from, state }) {
       if (kind !== 'flow') writeLine(ledger, { what: 'told', pid, job, seq, name, from, state })
     },
-    ...(options.logs === true ? { logger: stderrLogger } : {}),
+    ...logger(options),
   })
   let stopping: Promise<void> | null = null
   process.on('SIGTERM', () => {
     const stopped = conductor.stop()
     if (stopping === null) process.stdout.write('stopping\n')
     stopping ??= stopped
+      .then(() => link?.stop())
       .then(() => store.stop())
       .then(() => process.stdout.write('done\n'))
       .then(() => {
@@ -73,18 +96,24 @@ async function main(options: ProgramOptions): Promise<void> {
   process.stdout.write('ready\n')
 }
 
-const log = (level: string) => (fields: object, message: string) =>
-  void process.stderr.write(
-    `${level} ${message} ${JSON.stringify(fields, (_, value: unknown) => said(value))}\n`,
-  )
-const said = (value: unknown): unknown => (value instanceof Error ? value.message : value)
-const stderrLogger = {
-  debug: () => {},
-  info: () => {},
-  warn: log('warn'),
-  error: log('error'),
-  child: () => stderrLogger,
+async function linkTo({ url, namespace }: Place, options: ProgramOptions): Promise<Broker> {
+  const connectionName = `conductor ${process.pid}`
+  const link = new Broker({ urls: url, namespace, connectionName, ...logger(options) })
+  await link.start()
+  return link
 }
+
+function engineOf(link: Broker, store: Store, options: ProgramOptions): Engine {
+  return new WorkerBasedEngine({
+    link,
+    store,
+    board: 'main',
+    ...options.times,
+    ...logger(options),
+  })
+}
+
+const logger = (options: ProgramOptions) => (options.logs === true ? { logger: stderrLogger } : {})
 
 const given = process.argv[2]
 if (given !== undefined && process.argv[1] === PROGRAM) {

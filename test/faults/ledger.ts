@@ -16,6 +16,15 @@ export type LedgerLine =
       readonly direction: 'execute' | 'revert'
       readonly atom: string
       readonly key: string
+      /** The process that had started this one, and takes it along when it dies. */
+      readonly parent?: number
+    }
+  /** A worker was told to forget a copy of a request: what was published once more was refused. */
+  | {
+      readonly what: 'refused'
+      readonly pid: number
+      readonly job: string
+      readonly key: string
     }
   /** A conductor was told that this transition is committed. */
   | {
@@ -42,6 +51,8 @@ export type LedgerLine =
     }
   /** It is sent SIGKILL now. */
   | { readonly what: 'killed'; readonly pid: number }
+  /** The broker loses all it holds now. */
+  | { readonly what: 'wiped'; readonly pid: number }
 
 export function writeLine(ledger: string, line: LedgerLine): void {
   appendFileSync(ledger, `${JSON.stringify(line)}\n`)

@@ -18,8 +18,9 @@ export interface Work {
 /** Tasks that behave the same whoever runs them: what they do follows from the key of the call. */
 export function ledgerTasks(
   ledger: string,
-  options: { readonly napMs?: number } = {},
+  options: { readonly napMs?: number; readonly parent?: number } = {},
 ): { readonly [name: string]: TestTask } {
+  const parent = options.parent === undefined ? {} : { parent: options.parent }
   const body = async (
     context: CallContext,
     direction: 'execute' | 'revert',
@@ -28,7 +29,7 @@ export function ledgerTasks(
   ): Promise<unknown> => {
     const { job, atom, idempotencyKey: key } = context
     const note = (what: 'begin' | 'end' | 'aborted'): void =>
-      writeLine(ledger, { what, pid: process.pid, job, direction, atom, key })
+      writeLine(ledger, { what, pid: process.pid, job, direction, atom, key, ...parent })
     note('begin')
     if (ms > 0) {
       await sleep(ms, undefined, { signal: context.signal }).catch((error: unknown) => {
