@@ -79,6 +79,7 @@ function explain(address: Address, error: Error): { reason: string; hint?: strin
     case 'EAI_AGAIN':
       return { reason: `the host ${JSON.stringify(address.hostname)} is not known` }
     case 'EPROTO':
+    case 'ERR_SSL_WRONG_VERSION_NUMBER':
       return { reason: `no TLS is spoken there (${message})`, hint: 'is it the port for amqps://?' }
     default:
       if (message.includes('closed abruptly')) {
