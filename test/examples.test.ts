@@ -6,6 +6,8 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, it } from 'node:test'
 import { promisify } from 'node:util'
+import { pythonWithPika } from './support/pika.ts'
+import { freshNamespace, rabbitmq } from './support/rabbitmq.ts'
 import { repository } from './support/repository.ts'
 import { temporaryFolder } from './support/temporary-folder.ts'
 
@@ -131,6 +133,21 @@ describe('the examples', () => {
       'the same document: true',
       'charge 99.5 EUR',
       "{ tracking: 'T-R-A1' }",
+    ])
+  })
+
+  it('09 runs one flow in Python and in TypeScript', async (t) => {
+    const [found, broker] = [pythonWithPika(), await rabbitmq()]
+    if ('missing' in found) return t.skip(found.missing)
+    if ('missing' in broker) return t.skip(broker.missing)
+    const { url, namespace } = await freshNamespace(t)
+    assertTold(await example('09-python-worker/main.js', [url, found.python, namespace]), [
+      'SUCCESS review/text.count',
+      'SUCCESS review/text.judge',
+      "{ verdict: '9 words: long' }",
+      'SUCCESS review/text.count',
+      'SUCCESS review/text.judge',
+      "{ verdict: '3 words: short' }",
     ])
   })
 })

@@ -30,7 +30,7 @@ def take(_, delivery, properties, body):  # a copy of a request
     try:
         call, tag, to = json.loads(body), delivery.delivery_tag, properties.reply_to
         assert call["v"] == 1 and call["type"] == "request" and to.startswith(f"{ns}.replies.")
-        call |= {"to": to, "tags": [tag], "redelivered": delivery.redelivered, "startedAt": now()}
+        call |= {"to": to, "tags": [tag], "hold": tag, "redelivered": delivery.redelivered}
         key, is_old = key_of(about(call)), now() - call["publishedAt"] > call["askAfterMs"]
         known, doubtful = running.get(key) or held.get(key), call["redelivered"] or call["again"] or is_old
     except Exception:  # no request: to the dead-letter queue
@@ -73,6 +73,8 @@ def listen(_, delivery, __, body):  # an owner has a word
     word = json.loads(body)
     for call in word["calls"]:
         key = key_of(call)
+        if key in held and call.get("hold", held[key]["hold"]) != held[key]["hold"]:
+            continue  # about a copy that was here before
         if word["type"] == "report" and key in running:
             report(word["replyTo"], running[key])
         elif word["type"] == "go" and key in held:
@@ -87,7 +89,7 @@ def listen(_, delivery, __, body):  # an owner has a word
 
 def ask(calls):
     for call in calls:
-        say(call["to"], "ask", calls=[about(call, "redelivered", "again")])
+        say(call["to"], "ask", calls=[about(call, "redelivered", "again", "hold")])
 
 
 def report(to, call):
