@@ -1,7 +1,7 @@
 /** Requests for calls: what an engine, here or elsewhere, needs to carry one out. */
 import type { Failure } from '../src/base/failure.ts'
 import type { Command } from '../src/machine/events.ts'
-import type { AtomRun, Run } from '../src/machine/run.ts'
+import type { AtomRun, Run, ScopeRun } from '../src/machine/run.ts'
 import type { CallRequest } from './engine.ts'
 import type { Values } from './values.ts'
 
@@ -103,4 +103,15 @@ export function isAwaited(
     case 'decide':
       return run.deciding.has(atom.path) && call.call === atom.revertCalls + 1
   }
+}
+
+/** Why a call of an earlier owner is to end, where what it is part of is being reverted; null: its answer is awaited. */
+export function whyAborted(run: Run, atom: AtomRun): string | null {
+  if (run.reason !== null) return run.reason
+  for (let scope: ScopeRun | null = atom.scope; scope !== null; scope = scope.parent) {
+    if (!scope.reverting) break
+    if (scope.plan.onChildFailure === 'abort') return `${scope.path} failed`
+    if (scope.failure?.code === 'TimedOut') return scope.failure.message
+  }
+  return null
 }

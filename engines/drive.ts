@@ -19,36 +19,34 @@ import { advance, type Step } from '../src/machine/advance.ts'
 import type { CallRef, Command, MachineEvent, Transition } from '../src/machine/events.ts'
 import type { CallRecord } from '../src/machine/records.ts'
 import { restoreRun } from '../src/machine/resume.ts'
-import {
-  takeChanges,
-  touchAtom,
-  touchScope,
-  type AtomRun,
-  type Run,
-  type ScopeRun,
-} from '../src/machine/run.ts'
+import { takeChanges, touchAtom, touchScope, type AtomRun, type Run } from '../src/machine/run.ts'
 import { isFinal, type FlowState } from '../src/machine/states.ts'
 import type {
   AtomFailure,
   CommitOutcome,
+  FlowChange,
   FlowCommit,
   JobChange,
   LoadedFlow,
   StoredMail,
 } from '../persistence/store.ts'
-import { isAwaited, requestOf, type CallCommand, type RequestSource } from './call-requests.ts'
+import {
+  isAwaited,
+  requestOf,
+  whyAborted,
+  type CallCommand,
+  type RequestSource,
+} from './call-requests.ts'
 import { Changes, type Prepared } from './changes.ts'
 import type { Committing } from './committer.ts'
 import type { DriveEnd, DriveOptions, FlowEvent } from './drive-types.ts'
 import type { CallAnswer, CallKey, CallListener, CallNote, CallRequest } from './engine.ts'
+import { driveEndOf, flowChange, jobChangeOf, standingFailures } from './flow-report.ts'
 import { eventOf, letterOf, strategyAnswer, type Letter } from './mail-events.ts'
+import { Parking } from './parking.ts'
 import { isEmptyResult, Values, ValuesMissing } from './values.ts'
 
 export type { DriveEnd, DriveOptions, FlowEvent } from './drive-types.ts'
-
-/** Why a failed flow's job is in the trash. */
-const REVERT_FAILED =
-  'a revert failed: see `zagflow jobs show`, then `zagflow jobs revert JOB ATOM --again` or `--skip`'
 
 export class FlowDriver implements Committing, CallListener {
   readonly jobId: string
@@ -60,6 +58,7 @@ export class FlowDriver implements Committing, CallListener {
   readonly #events: MachineEvent[] = []
   readonly #timers = new Map<string, () => void>()
   readonly #source: RequestSource
+  readonly #parking: Parking
   #changes = new Changes()
   readonly #mailKeys = new Set<string>()
   /** Atoms whose answer the machine has not been told yet: a second one does not count. */
@@ -72,10 +71,6 @@ export class FlowDriver implements Committing, CallListener {
   #finished: FlowState | null = null
   #job: JobChange | null = null
   #checkpointing = false
-  /** Its calls are long and elsewhere: it is to be parked. */
-  #parking = false
-  /** When something was committed last. */
-  #quietSince = 0
   #suspending = false
   #resumed = false
   #output: Json = null
@@ -116,6 +111,15 @@ export class FlowDriver implements Committing, CallListener {
       values: this.#values,
       failures: () => (this.#failuresByAtom ??= Object.fromEntries(this.#run.failures)),
     }
+    this.#parking = new Parking({
+      run: this.#run,
+      flowId: this.flowId,
+      engine: options.engine,
+      clock: options.clock,
+      parkAfterMs: options.parkAfterMs,
+      isQuiet: () => this.#inflight === null && !this.#isDirty(),
+      onWish: () => options.committer.enqueue(this),
+    })
   }
 
   /** The flow's state now, committed or not. */
@@ -515,7 +519,7 @@ export class FlowDriver implements Committing, CallListener {
       !this.#changes.isEmpty ||
       this.#finished !== null ||
       this.#checkpointing ||
-      this.#parking ||
+      this.#parking.isWished ||
       (this.#releasing && (this.#run.inflight === 0 || this.#isElsewhere())) ||
       this.#job !== null
     )
@@ -523,7 +527,7 @@ export class FlowDriver implements Committing, CallListener {
 
   take(): FlowCommit | null {
     if (this.#ended || this.#loading || this.#inflight !== null || !this.#isDirty()) return null
-    const { loaded, claim } = this.#options
+    const { claim } = this.#options
     const changes = this.#changes
     const { atoms, scopes } = takeChanges(this.#run)
     const job = this.#jobChange()
@@ -537,7 +541,7 @@ export class FlowDriver implements Committing, CallListener {
       mailTaken: changes.mailTaken,
       job: job ?? undefined,
       mailRead: job === null ? undefined : this.#mailRead,
-      flow: changes.flow ? this.#flowChange(loaded.detail.startedAt === null) : undefined,
+      flow: changes.flow ? this.#flowChange() : undefined,
       atoms,
       scopes,
       calls: changes.calls,
@@ -547,116 +551,34 @@ export class FlowDriver implements Committing, CallListener {
     this.#inflight = changes
     this.#changes = new Changes()
     this.#checkpointing = false
-    this.#parking = false
+    this.#parking.taken()
     return commit
   }
 
-  #flowChange(isFirst: boolean): NonNullable<FlowCommit['flow']> {
-    const { state, reason } = this.#run
-    if (!isFinal(state)) return { state, reason, ...(isFirst ? { started: true } : {}) }
-    this.#failures = this.#standingFailures()
-    const output = state === 'SUCCESS' ? this.#output : null
-    return {
-      state,
-      reason,
-      started: true,
-      ended: true,
-      output,
-      failures: state === 'SUCCESS' ? [] : this.#failures,
-    }
-  }
-
-  /** What failed and was not healed (the first 100; every atom's own stands in its row), reverts that failed for good after what they were to take back. */
-  #standingFailures(): readonly AtomFailure[] {
-    const failures: AtomFailure[] = []
-    for (const [atom, failure] of this.#run.failures) {
-      if (failures.length >= REPORTED) break
-      failures.push({ atom, ...failure })
-    }
-    if (this.#run.revertFailures === 0) return failures
-    for (const atom of this.#run.atoms.values()) {
-      if (atom.state !== 'REVERT_FAILURE' || atom.revertFailure === null) continue
-      if (failures.length >= 2 * REPORTED) break
-      failures.push({ atom: atom.path, direction: 'revert', ...atom.revertFailure })
-    }
-    return failures
+  #flowChange(): FlowChange {
+    if (isFinal(this.#run.state)) this.#failures = standingFailures(this.#run)
+    const isFirst = this.#options.loaded.detail.startedAt === null
+    return flowChange(this.#run, { output: this.#output, failures: this.#failures }, isFirst)
   }
 
   /** What becomes of the job with this commit: nothing, while the flow goes on here. */
   #jobChange(): JobChange | null {
-    if (this.#job !== null) return this.#job
-    switch (this.#finished) {
-      case 'SUCCESS':
-      case 'REVERTED':
-        return { state: 'COMPLETE' }
-      case 'FAILURE':
-        return { state: 'TRASHED', reason: REVERT_FAILED }
-      case 'SUSPENDED':
-        return this.#resumed ? { state: 'UNCLAIMED' } : { state: 'PARKED', parkedFor: 'suspended' }
-      default:
-        break
-    }
+    const job = this.#job ?? jobChangeOf(this.#finished, this.#resumed)
+    if (job !== null) return job
     if (this.#events.length > 0 || this.#letters.length > 0) return null
-    if (this.#run.inflight > 0 && !((this.#releasing || this.#parking) && this.#isElsewhere())) {
-      return null
+    if (this.#run.inflight > 0) {
+      const isWanted = this.#releasing || this.#parking.isWished
+      if (!isWanted || !this.#isElsewhere()) return null
     }
     if (this.#releasing) return { state: 'UNCLAIMED' }
-    return this.#park()
+    if (this.#changes.prepared.some((command) => command.kind === 'dispatch')) return null
+    return this.#parking.change()
   }
 
   /** Everything that runs is with workers elsewhere, and the rows say so: whoever owns the flow next finds it there. */
   #isElsewhere(): boolean {
-    const { engine } = this.#options
     if (this.#changes.prepared.length > 0 || this.#inflight !== null) return false
-    return engine.canPark?.(this.flowId) === true
-  }
-
-  /** A flow that only waits, long, gives its claim and its memory back. */
-  #park(): JobChange | null {
-    const { parkAfterMs, clock } = this.#options
-    const isWorking = this.#run.inflight > 0
-    if (parkAfterMs === Infinity || (this.#run.waiting === 0 && !isWorking)) return null
-    if (this.#changes.prepared.some((command) => command.kind === 'dispatch')) return null
-    const dueAt = this.#nextDue()
-    const now = clock.now()
-    if (isWorking) {
-      // Somebody looks after its calls now and then: a broker may have lost them.
-      const lookAt = now + LOOK_AFTER_MS * (1 + Math.random() / 4)
-      return { state: 'PARKED', parkedFor: 'task', dueAt: Math.min(dueAt, Math.round(lookAt)) }
-    }
-    if (dueAt === Infinity || dueAt - now <= parkAfterMs) return null
-    return { state: 'PARKED', parkedFor: 'retry', dueAt }
-  }
-
-  /** When the first of its waits is over. */
-  #nextDue(): number {
-    let dueAt = Infinity
-    for (const atom of this.#run.atoms.values())
-      if (atom.dueAt !== null) dueAt = Math.min(dueAt, atom.dueAt)
-    for (const scope of this.#run.scopes.values())
-      if (scope.dueAt !== null) dueAt = Math.min(dueAt, scope.dueAt)
-    return dueAt
-  }
-
-  /** Parks a flow in which nothing has happened for long while its calls are with workers elsewhere. */
-  #watchForLongCalls(): void {
-    const { engine, clock, parkAfterMs } = this.#options
-    this.#quietSince = clock.now()
-    if (engine.canPark === undefined || parkAfterMs === Infinity || this.#timers.has(LONG)) return
-    const look = (): void => {
-      this.#timers.delete(LONG)
-      if (this.#ended || this.#run.inflight === 0) return
-      const now = clock.now()
-      const isQuiet = now - this.#quietSince >= parkAfterMs && !this.#isDirty()
-      if (isQuiet && this.#nextDue() - now > parkAfterMs && this.#isElsewhere()) {
-        this.#parking = true
-        this.#options.committer.enqueue(this)
-        return
-      }
-      const again = isQuiet ? now + parkAfterMs : this.#quietSince + parkAfterMs
-      this.#timers.set(LONG, clock.setTimer(look, Math.max(again, now + 1000)))
-    }
-    this.#timers.set(LONG, clock.setTimer(look, this.#quietSince + parkAfterMs))
+    return this.#parking.isElsewhere
   }
 
   settled(commit: FlowCommit, outcome: CommitOutcome): void {
@@ -697,32 +619,19 @@ export class FlowDriver implements Committing, CallListener {
       this.#options.engine.handOver?.(this.flowId)
     }
     if (this.#isDirty()) this.#options.committer.enqueue(this)
-    else if (this.#run.inflight > 0) this.#watchForLongCalls()
+    else if (this.#run.inflight > 0) this.#parking.watch()
   }
 
   #endOf(job: JobChange): DriveEnd {
-    switch (job.state) {
-      case 'COMPLETE':
-      case 'TRASHED': {
-        if (this.#job !== null && job.state === 'TRASHED')
-          return { kind: 'trashed', reason: job.reason }
-        const { detail } = this.#options.loaded
-        const state = this.#run.state
-        if (!isFinal(state)) return { kind: 'trashed', reason: 'trashed' }
-        const isOld = isFinal(detail.state) && this.#seq === this.#options.loaded.job.historySeq
-        return {
-          kind: 'ended',
-          state,
-          output: isOld ? detail.output : state === 'SUCCESS' ? this.#output : null,
-          failures: state === 'SUCCESS' ? [] : isOld ? detail.failures : this.#failures,
-          reason: this.#run.reason,
-        }
-      }
-      case 'PARKED':
-        return { kind: 'parked', parkedFor: job.parkedFor, dueAt: job.dueAt ?? null }
-      case 'UNCLAIMED':
-        return { kind: 'released' }
-    }
+    const { loaded } = this.#options
+    return driveEndOf(job, {
+      run: this.#run,
+      loaded,
+      output: this.#output,
+      failures: this.#failures,
+      isFaulty: this.#job !== null,
+      isUntouched: this.#seq === loaded.job.historySeq,
+    })
   }
 
   /** D5: mail came; nothing was written. The same changes are committed again when it was read. */
@@ -825,27 +734,10 @@ export class FlowDriver implements Committing, CallListener {
     this.#ended = true
     for (const cancel of this.#timers.values()) cancel()
     this.#timers.clear()
+    this.#parking.end()
     this.#options.committer.forget(this)
     this.#options.onEnd(end)
   }
-}
-
-/** Name of the timer that looks for calls that take long. */
-const LONG = 'long calls'
-/** How often a flow that is parked for its tasks is looked after, at least. */
-const LOOK_AFTER_MS = 600_000
-/** Failures of each direction that are stored with the flow. */
-const REPORTED = 100
-
-/** Why a call of an earlier owner is to end, where what it is part of is being reverted; null: its answer is awaited. */
-function whyAborted(run: Run, atom: AtomRun): string | null {
-  if (run.reason !== null) return run.reason
-  for (let scope: ScopeRun | null = atom.scope; scope !== null; scope = scope.parent) {
-    if (!scope.reverting) break
-    if (scope.plan.onChildFailure === 'abort') return `${scope.path} failed`
-    if (scope.failure?.code === 'TimedOut') return scope.failure.message
-  }
-  return null
 }
 
 function jobVariable(loaded: LoadedFlow): JsonObject {
