@@ -59,6 +59,19 @@ export function ledgerTasks(
       revert: (_undo, context) =>
         body(context, 'revert', () => (context.attempt < 2 ? refuse('stuck') : null)),
     },
+    crash: {
+      execute: (_args, context) =>
+        body(
+          context,
+          'execute',
+          () => {
+            process.kill(process.pid, 'SIGKILL')
+            return sleep(60_000) // the signal is on its way
+          },
+          0,
+        ),
+      revert: (_undo, context) => body(context, 'revert', () => null),
+    },
     nap: {
       execute: (_args, context) => body(context, 'execute', () => 5, options.napMs ?? 500),
       revert: (_undo, context) => body(context, 'revert', () => null),
