@@ -1,7 +1,6 @@
 /** What workers say of themselves, kept in the store. Hints: one that is not kept is made again soon. */
 import type { Consumption, Delivery } from '../../src/amqp/broker-link.ts'
 import type { Names } from '../../src/amqp/names.ts'
-import type { Json } from '../../src/base/json.ts'
 import type { AnnounceMessage } from '../../src/protocol/messages.ts'
 import { readAnnounce } from '../../src/protocol/wire.ts'
 import type { ResolvedWorkerBased } from './options.ts'
@@ -72,7 +71,7 @@ export class Announcements {
       board,
       topics,
       tasks,
-      ...(message.signatures === undefined ? {} : { signatures: message.signatures as Json }), // parsed from JSON
+      ...(message.signatures === undefined ? {} : { signatures: message.signatures }),
       load,
       leaseMs,
     })

@@ -16,7 +16,7 @@ export class OpenCalls {
   add(call: OpenCall): OpenCall | undefined {
     const { flowId, atom } = call.request
     let flow = this.#flows.get(flowId)
-    if (flow === undefined) this.#flows.set(flowId, (flow = new Map()))
+    if (flow === undefined) this.#flows.set(flowId, (flow = new Map<string, OpenCall>()))
     const earlier = flow.get(atom)
     flow.set(atom, call)
     if (earlier === undefined) this.#size += 1

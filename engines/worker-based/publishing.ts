@@ -155,7 +155,7 @@ export class Publishing {
       attempt: request.attempt,
       args: request.args,
       outcome: request.outcome,
-      result: request.result as RequestMessage['result'], // the same, but that its arrays may be changed
+      result: request.result,
       failure: request.failure,
       failures: request.failures,
       rounds: request.rounds,

@@ -88,7 +88,7 @@ export class Strangers {
 
   async #loop(): Promise<void> {
     const { clock, logger } = this.#options.resolved
-    await null // whatever came together is looked up together
+    await Promise.resolve() // whatever came together is looked up together
     for (let attempt = 0; this.#items.length > 0 && !this.#isStopped;) {
       const batch = this.#nextBatch()
       try {

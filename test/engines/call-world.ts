@@ -86,7 +86,7 @@ export class World {
   isUp = true
   owner: Owner
   workers: PlayedWorker[] = []
-  #events: { readonly at: number; readonly order: number; readonly run: () => void }[] = []
+  readonly #events: { readonly at: number; readonly order: number; readonly run: () => void }[] = []
   #order = 0
   #named = 0
 
@@ -504,7 +504,7 @@ class PlayedWorker {
   isConnected = true
   #isDead = false
   /** What could not be said yet. */
-  #unsaid: (() => void)[] = []
+  readonly #unsaid: (() => void)[] = []
 
   constructor(world: World, name: string, knows: boolean) {
     this.world = world

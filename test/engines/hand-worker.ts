@@ -26,8 +26,8 @@ export class HandWorker {
   readonly names: Names
   readonly copies: Copy[] = []
   readonly told: ControlMessage[] = []
-  #consumptions: readonly Consumption[] = []
-  #waiting: (() => void)[] = []
+  #requests: Consumption | null = null
+  readonly #waiting: (() => void)[] = []
   #taken = 0
   #heard = 0
 
@@ -54,16 +54,16 @@ export class HandWorker {
       queues: [],
     })
     await link.declare(queuesOnly(topicQueue(names, topic), controlQueue(names, worker.id)))
-    worker.#consumptions = [
-      link.consume(names.topic(topic), { prefetch: 1000 }, (delivery) => worker.#take(delivery)),
-      link.consume(names.controlQueue(worker.id), { prefetch: 1000 }, (delivery) => {
-        const read = readControl(delivery)
-        if (!read.ok) throw new Error(read.reason)
-        worker.told.push(read.message)
-        delivery.ack()
-        worker.#wake()
-      }),
-    ]
+    worker.#requests = link.consume(names.topic(topic), { prefetch: 1000 }, (delivery) =>
+      worker.#take(delivery),
+    )
+    link.consume(names.controlQueue(worker.id), { prefetch: 1000 }, (delivery) => {
+      const read = readControl(delivery)
+      if (!read.ok) throw new Error(read.reason)
+      worker.told.push(read.message)
+      delivery.ack()
+      worker.#wake()
+    })
     return worker
   }
 
@@ -112,7 +112,7 @@ export class HandWorker {
       type: 'result',
       ...refOf(request),
       worker: this.id,
-      result: result as null,
+      result,
       startedAt: Date.now(),
     }
   }
@@ -146,9 +146,9 @@ export class HandWorker {
     await this.link.stop()
   }
 
-  /** Gives what it has back, and takes no more. */
-  async close(): Promise<void> {
-    await Promise.all(this.#consumptions.map((consumption) => consumption.close()))
+  /** Its channel is lost, as after the broker's consumer timeout: its copies go to others, and it still hears words. */
+  async loseCopies(): Promise<void> {
+    await this.#requests?.close()
   }
 
   #take(delivery: Delivery): void {

@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
 import { WorkerBasedEngine, type WorkerBasedEngineOptions } from '../../engines/worker-based.ts'
+import type { EngineStore } from '../../engines/worker-based/options.ts'
 import { MemoryStore } from '../../persistence/memory.ts'
+import type { CallStanding, Mail } from '../../persistence/store.ts'
 import { Broker } from '../../src/amqp/broker.ts'
 import type {
   CallAnswer,
@@ -11,10 +13,12 @@ import type {
   CallNote,
   CallRequest,
 } from '../../src/protocol/call.ts'
+import { namesOf } from '../../src/amqp/names.ts'
+import { writeMessage } from '../../src/protocol/wire.ts'
 import { requestFor } from '../support/calls.ts'
 import { eventually } from '../support/eventually.ts'
 import { freshNamespace, rabbitmq } from '../support/rabbitmq.ts'
-import { HandWorker } from './hand-worker.ts'
+import { HandWorker, refOf, replyToOf } from './hand-worker.ts'
 
 interface Given {
   readonly request: CallRequest
@@ -100,8 +104,7 @@ test('a call goes to a worker and its answer is acknowledged when it is committe
   assert.equal(engine.size, 0)
   // Unsettled, so that the broker gives it to somebody else if this process dies.
   await engine.stop()
-  const queued = await link.lookAt(engine.replyTo)
-  assert.equal(queued?.messages, 1)
+  await eventually(async () => (await link.lookAt(engine.replyTo))?.messages === 1)
 })
 
 test('a committed answer is gone from the reply queue', async (t) => {
@@ -114,4 +117,303 @@ test('a committed answer is gone from the reply queue', async (t) => {
   await owner.next()
   await engine.stop()
   assert.equal((await link.lookAt(engine.replyTo))?.messages, 0)
+})
+
+test('what is malformed or forged is buried with its reason, and the next answer counts', async (t) => {
+  const here = await site(t)
+  if (here === null) return
+  const { engine, owner, link } = await engineOn(t, here)
+  const worker = await HandWorker.start(t, here)
+  engine.dispatch(requestFor('charge'), owner)
+  const copy = await worker.next()
+  const genuine = worker.resultOf(copy, 1)
+  const bodies = [
+    '{"v":1,"type":"result"',
+    writeMessage({ ...genuine, token: 'x'.repeat(32) }),
+    writeMessage({ ...genuine, call: 2 }),
+    writeMessage({
+      v: 1,
+      type: 'running',
+      worker: 'w',
+      calls: [{ ...refOf(copy.request), token: 'no', startedAt: 1 }],
+    }),
+  ]
+  for (const body of bodies) {
+    await worker.send({
+      exchange: worker.names.replies,
+      routingKey: replyToOf(copy),
+      type: body.includes('running') ? 'running' : 'result',
+      body,
+    })
+  }
+  await worker.succeed(copy, 'right')
+  const { answer } = await owner.next()
+  assert.equal(answer.kind === 'succeeded' && answer.result, 'right')
+  const dead = namesOf(here.namespace).dead
+  await eventually(async () => (await link.lookAt(dead))?.messages === bodies.length)
+  assert.equal(owner.answers.length, 0)
+})
+
+test('a copy whose worker died is started again after a grace, charged and committed before', async (t) => {
+  const here = await site(t)
+  if (here === null) return
+  const { engine, owner } = await engineOn(t, here)
+  const first = await HandWorker.start(t, here)
+  engine.dispatch(requestFor('charge'), owner)
+  await first.next()
+  const second = await HandWorker.start(t, here)
+  await first.die()
+  const copy = await second.next()
+  assert.equal(copy.delivery.redelivered, true)
+  const askedAt = Date.now()
+  await second.asks(copy, 1)
+  const go = await second.hears('go')
+  assert.ok(Date.now() - askedAt >= FAST.graceMs)
+  assert.equal(go.calls[0]?.hold, 1)
+  assert.deepEqual(owner.notes.at(-1)?.note, { copy: engine.status().epoch, starts: 1 })
+  // Asked again, about the same holding: the word was not heard.
+  await second.asks(copy, 1)
+  await second.hears('go')
+  assert.equal(owner.notes.at(-1)?.note.starts, 1)
+  await second.succeed(copy)
+  await owner.next()
+})
+
+test('a copy is dropped in favour of the worker that runs it, once no copy is believed in', async (t) => {
+  const here = await site(t)
+  if (here === null) return
+  const { engine, owner } = await engineOn(t, here)
+  const holder = await HandWorker.start(t, here)
+  engine.dispatch(requestFor('charge'), owner)
+  const copy = await holder.next()
+  await holder.runs(copy)
+  await eventually(() => engine.status().calls[0]?.state === 'running')
+  const other = await HandWorker.start(t, here)
+  await holder.loseCopies()
+  const back = await other.next()
+  await other.asks(back, 1)
+  await holder.hears('report')
+  await holder.runs(copy)
+  const drop = await other.hears('drop')
+  assert.equal(drop.calls[0]?.hold, 1)
+  assert.deepEqual(owner.notes.at(-1)?.note, { copy: null })
+  back.delivery.ack()
+  await holder.say(holder.resultOf(copy, 5), replyToOf(copy))
+  const { answer } = await owner.next()
+  assert.equal(answer.kind === 'succeeded' && answer.result, 5)
+})
+
+test('starts that ended with the loss of a worker are counted, and the last one fails the call', async (t) => {
+  const here = await site(t)
+  if (here === null) return
+  const { engine, owner } = await engineOn(t, here, { deliveryLimit: 2 })
+  const first = await HandWorker.start(t, here)
+  engine.dispatch(requestFor('poison'), owner)
+  await first.next()
+  let worker = await HandWorker.start(t, here)
+  await first.die()
+  const copy = await worker.next()
+  await worker.asks(copy, 1)
+  await worker.hears('go')
+  const last = await HandWorker.start(t, here)
+  await worker.die()
+  worker = last
+  const again = await worker.next()
+  await worker.asks(again, 1)
+  const { answer } = await owner.next()
+  assert.equal(answer.kind === 'failed' && answer.failure.code, 'WorkerLost')
+  assert.equal(answer.kind === 'failed' && answer.outcome, 'unknown')
+  await worker.hears('drop')
+})
+
+test('a task that a worker does not know is sent again after a while, and is not charged', async (t) => {
+  const here = await site(t)
+  if (here === null) return
+  const { engine, owner } = await engineOn(t, here)
+  const worker = await HandWorker.start(t, here)
+  engine.dispatch(requestFor('new-task'), owner)
+  await worker.unknown(await worker.next())
+  await eventually(() => engine.status().calls[0]?.state === 'unknown')
+  assert.equal(engine.status().calls[0]?.worker, worker.id)
+  const copy = await worker.next()
+  assert.equal(copy.request.again, true)
+  await worker.asks(copy, 1)
+  await worker.hears('go')
+  assert.equal(owner.notes.at(-1)?.note.starts, 0)
+  await worker.succeed(copy)
+  await owner.next()
+})
+
+test('a cancel goes to the worker that runs the call, and its answer still comes', async (t) => {
+  const here = await site(t)
+  if (here === null) return
+  const { engine, owner } = await engineOn(t, here)
+  const worker = await HandWorker.start(t, here)
+  const request = requestFor('slow')
+  engine.dispatch(request, owner)
+  const copy = await worker.next()
+  await worker.runs(copy)
+  await eventually(() => engine.status().calls[0]?.state === 'running')
+  engine.abort(request, 'nobody wants it')
+  const { calls } = await worker.hears('cancel')
+  assert.equal(calls[0]?.reason, 'nobody wants it')
+  await worker.succeed(copy, 'late')
+  const { answer } = await owner.next()
+  assert.equal(answer.kind, 'succeeded')
+})
+
+test('a call that waits for room is cancelled at once, and never sent', async (t) => {
+  const here = await site(t)
+  if (here === null) return
+  const link = new Broker({ urls: here.url, namespace: here.namespace })
+  const engine = new WorkerBasedEngine({ ...FAST, link, store: here.store, board: 'main' })
+  t.after(async () => {
+    await engine.stop()
+    await link.stop()
+  })
+  await engine.start()
+  const owner = new Owner()
+  const request = requestFor('charge')
+  engine.dispatch(request, owner)
+  assert.equal(engine.waiting, 1)
+  engine.abort(request, 'too late')
+  assert.equal(owner.answers.length, 0, 'nothing is answered before abort has returned')
+  const { answer } = await owner.next()
+  assert.equal(answer.kind === 'failed' && answer.outcome, 'failure')
+  await link.start()
+  const worker = await HandWorker.start(t, here)
+  engine.dispatch(requestFor('next'), owner)
+  assert.equal((await worker.next()).request.task, 'next')
+})
+
+test('the calls of an engine that died are found by the next one, with the answers in its queue', async (t) => {
+  const here = await site(t)
+  if (here === null) return
+  const { engine: dead, link: deadLink, owner } = await engineOn(t, here)
+  const worker = await HandWorker.start(t, here)
+  const [charge, ship, lost] = [requestFor('charge'), requestFor('ship'), requestFor('lost')]
+  dead.dispatch(charge, owner)
+  dead.dispatch(ship, owner)
+  const copies = [await worker.next(), await worker.next()]
+  await deadLink.stop() // as when its process dies: nothing is said to anybody
+  const { engine, owner: heir } = await engineOn(t, here)
+  const sent = { replyTo: dead.replyTo, starts: 0 }
+  const { epoch } = dead.status()
+  await eventually(() => engine.status().epoch === epoch)
+  for (const request of [charge, ship])
+    engine.dispatch({ ...request, again: true, sent: { ...sent, copy: epoch } }, heir)
+  // Of this one the row knows no copy: it was not sent before its engine died.
+  engine.dispatch({ ...lost, again: true, sent: { ...sent, copy: null } }, heir)
+  for (const copy of copies) await worker.succeed(copy, 'once')
+  assert.equal((await heir.next()).answer.kind, 'succeeded')
+  assert.equal((await heir.next()).answer.kind, 'succeeded')
+  const copy = await worker.next()
+  assert.equal(copy.request.task, 'lost')
+  assert.equal(copy.request.again, true)
+  assert.equal(replyToOf(copy), dead.replyTo, 'all copies of a call answer to the queue in its row')
+  await worker.asks(copy, 1)
+  await worker.hears('go')
+  await worker.succeed(copy, 'late')
+  assert.equal((await heir.next()).answer.kind, 'succeeded')
+  assert.equal(worker.copies.length, 3, 'what a worker had was not sent again')
+  assert.equal(owner.answers.length, 0)
+})
+
+test('a broker whose marker is gone lost what it held: calls are sent again', async (t) => {
+  const here = await site(t)
+  if (here === null) return
+  const { engine, owner, link } = await engineOn(t, here, { markerEveryMs: 100 })
+  const names = namesOf(here.namespace)
+  engine.dispatch(requestFor('charge'), owner)
+  await eventually(() => engine.status().calls[0]?.state === 'queued')
+  const { epoch, marker } = await here.store.broker(here.namespace)
+  await link.undeclare([names.topic('default'), names.marker(marker)], { delete: true })
+  await eventually(() => engine.status().epoch === epoch + 1)
+  const worker = await HandWorker.start(t, here)
+  const copy = await worker.next()
+  assert.equal(copy.request.again, true)
+  await worker.asks(copy, 1)
+  await worker.hears('go')
+  await worker.succeed(copy)
+  await owner.next()
+})
+
+test('answers for flows elsewhere become mail, also those that were not committed when a flow was lost', async (t) => {
+  const here = await site(t)
+  if (here === null) return
+  const letters: Mail[] = []
+  const standing: CallStanding = { job: 'UNCLAIMED', conductor: null, settled: false }
+  const { store } = here
+  const watched: EngineStore = {
+    broker: (name) => store.broker(name),
+    raiseBroker: (name, from) => store.raiseBroker(name, from),
+    keepReplyQueue: (queue, conductor) => store.keepReplyQueue(queue, conductor),
+    replyQueues: () => store.replyQueues(),
+    forgetReplyQueue: (queue) => store.forgetReplyQueue(queue),
+    beat: (process) => store.beat(process),
+    endProcess: (id) => store.endProcess(id),
+    standing: async (calls) => calls.map(() => standing),
+    mail: async (_jobId, mail) => {
+      letters.push(mail)
+      return 'accepted'
+    },
+  }
+  const { engine, owner, link } = await engineOn(t, here, { store: watched })
+  owner.commits = false
+  const worker = await HandWorker.start(t, here)
+  const [gone, open] = [
+    requestFor('gone', {}, { flowId: 'g' }),
+    requestFor('open', {}, { flowId: 'o' }),
+  ]
+  engine.dispatch(gone, owner)
+  engine.dispatch(open, owner)
+  const copies = [await worker.next(), await worker.next()]
+  engine.forget('g')
+  for (const copy of copies) await worker.succeed(copy)
+  await owner.next()
+  engine.forget('o')
+  await eventually(() => letters.length === 2)
+  assert.deepEqual(
+    letters.map(({ kind, key }) => [kind, key.startsWith('reply:')]),
+    [
+      ['reply', true],
+      ['reply', true],
+    ],
+  )
+  await engine.stop()
+  assert.equal((await link.lookAt(engine.replyTo))?.messages, 0, 'mail is acknowledged')
+})
+
+test('workers that announce themselves are in the store, until they say that they go', async (t) => {
+  const here = await site(t)
+  if (here === null) return
+  await engineOn(t, here)
+  const worker = await HandWorker.start(t, here)
+  const announce = async (leaseMs: number): Promise<void> => {
+    const load = { running: 0, held: 0, concurrency: 1 }
+    const process = { worker: worker.id, name: 'w', host: 'h', pid: 1, topics: ['default'] }
+    await worker.send({
+      exchange: worker.names.replies,
+      routingKey: worker.names.announcements,
+      type: 'announce',
+      body: writeMessage({ v: 1, type: 'announce', ...process, tasks: ['charge'], load, leaseMs }),
+    })
+  }
+  const workers = () => here.store.processes({ kind: 'worker' })
+  await announce(30_000)
+  await eventually(async () => (await workers())[0]?.tasks[0] === 'charge')
+  await announce(0)
+  await eventually(async () => (await workers()).length === 0)
+})
+
+test('the reply queue of a conductor that is gone is read, and deleted when nobody needs it', async (t) => {
+  const here = await site(t)
+  if (here === null) return
+  const { engine: dead, link: deadLink } = await engineOn(t, here)
+  await eventually(() => dead.status().epoch > 0)
+  await deadLink.stop()
+  const { engine, link } = await engineOn(t, here)
+  await eventually(async () => (await link.lookAt(dead.replyTo).catch(() => undefined)) === null)
+  assert.ok(!(await here.store.replyQueues()).some(({ queue }) => queue === dead.replyTo))
+  assert.notEqual(await link.lookAt(engine.replyTo), null, 'its own stays')
 })
