@@ -22,7 +22,8 @@ about = lambda c, *more: {k: c[k] for k in ("jobId", "flowId", "atom", "directio
 
 def say(to, type, **members):
     body = json.dumps({"v": 1, "type": type, "worker": me, **members}, allow_nan=False)
-    properties = pika.BasicProperties(type=type, content_type="application/json", delivery_mode=2)
+    lives = None if type in ("result", "failure", "unknown") else "60000"  # hints are said again
+    properties = pika.BasicProperties("application/json", type=type, delivery_mode=2, expiration=lives)
     tx.basic_publish(f"{ns}.replies", to, body, properties, mandatory=True)
 
 
