@@ -64,7 +64,7 @@ export async function ownHost(t: TestContext): Promise<string | undefined> {
     t.skip(nodes.missing)
     return undefined
   }
-  return await freshVirtualHost(t)
+  return freshVirtualHost(t)
 }
 
 /** A durable queue without bindings. */
