@@ -230,6 +230,7 @@ export class CallBook<C extends Copy> {
       : 'it had not started'
     this.#held.delete(call)
     this.#waiting.delete(call)
+    call.isAlone = false // it was not counted yet
     this.#takePlace(call, 'replying')
     const answer: CallAnswer = {
       kind: 'failed',

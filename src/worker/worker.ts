@@ -74,8 +74,11 @@ export class Worker {
   readonly #book: CallBook<Delivery>
   #parts: Parts | undefined
   #starting: Promise<void> | undefined
+  /** The link, while it is not there yet. */
+  #opening: BrokerLink | undefined
   #stopping: Promise<void> | undefined
   #isEnding = false
+  #isHurried = false
   #hurry: () => void = () => undefined
   readonly #hurried: Promise<void>
 
@@ -120,7 +123,10 @@ export class Worker {
 
   /** U4. `graceMs` wins over that of the options. Never rejects. */
   stop(options: { readonly graceMs?: number | undefined } = {}): Promise<void> {
-    if (this.#stopping !== undefined) this.#hurry()
+    if (this.#stopping !== undefined) {
+      this.#isHurried = true
+      this.#hurry()
+    }
     this.#stopping ??= this.#stop(options.graceMs ?? this.#options.graceMs)
     return this.#stopping
   }
@@ -132,7 +138,9 @@ export class Worker {
   async #start(): Promise<void> {
     const registry = this.#options.registry ?? (await TaskRegistry.load(this.#options.modules))
     const link = await this.#openLink()
+    if (this.#stopping !== undefined) throw new ClosedError('the worker')
     const parts = this.#createParts(registry, link)
+    if (parts.ownsLink) this.#opening = link
     try {
       const declared = link.declare(parts.topology)
       await Promise.all([declared, parts.ownsLink ? link.start() : undefined])
@@ -140,6 +148,7 @@ export class Worker {
       if (parts.ownsLink) await link.stop()
       throw error
     }
+    this.#opening = undefined
     this.#parts = parts
     parts.offs.push(link.onConnected(() => this.#connected(parts)))
     if (link.isConnected) this.#connected(parts)
@@ -323,6 +332,7 @@ export class Worker {
   }
 
   async #stop(graceMs: number): Promise<void> {
+    await this.#opening?.stop() // it connects still: `start()` rejects
     await this.#starting?.catch(() => undefined) // whoever started it was told
     const parts = this.#parts
     if (parts === undefined) return
@@ -334,7 +344,7 @@ export class Worker {
     await this.#until(endAt - lastMs, Promise.race([bodies.idle(), this.#hurried]))
     this.#isEnding = true
     bodies.abortAll('the worker stops')
-    await this.#until(this.#now() + Math.min(lastMs, HASTE_MS), bodies.idle())
+    await this.#until(this.#now() + (this.#isHurried ? HASTE_MS : lastMs), bodies.idle())
     bodies.dropAll()
     for (const call of this.#book.bodies) this.#perform(this.#book.abandoned(call, this.#now()))
     await this.#until(Math.max(endAt, this.#now() + LAST_WORDS_MS), replies.settled())

@@ -339,6 +339,20 @@ test('a cancel of what did not begin is answered for it, and says what is known'
   assert.deepEqual([waiting.settled, held.settled], ['ack', 'ack'])
 })
 
+test('a cancel of a call that waits to run alone frees no place that others have', () => {
+  const desk = new Desk({ concurrency: 4, maxAlone: 1 })
+  for (const key of ['a', 'b', 'c']) {
+    desk.arrive(key, new Paper(true))
+    desk.perform(desk.book.go(key, NOW))
+  }
+  desk.perform(desk.book.cancel('b', 'not wanted', NOW))
+  desk.confirm('b')
+  assert.deepEqual(desk.news(), ['ask', 'start a alone', 'ask', 'ask', 'reply b unknown'])
+  desk.end('a')
+  desk.confirm('a')
+  assert.deepEqual(desk.news(), ['reply a succeeded', 'start c alone'])
+})
+
 test('what ends without an answer goes back, and its place is free', () => {
   const desk = new Desk({ concurrency: 1 })
   const copy = desk.arrive('a', new Paper(true))

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
 import { Worker, type WorkerOptions } from '../../src/worker/index.ts'
 import { eventually } from '../support/eventually.ts'
+import { freePort } from '../support/free-port.ts'
 import { leakCheck } from '../support/leak-check.ts'
 import { privateRabbitmq, rabbitmq, rabbitmqNodes } from '../support/rabbitmq.ts'
 import { act, journal, openGate, resetTasks } from '../support/tasks.ts'
@@ -116,6 +117,20 @@ test(
     }
   },
 )
+
+test('a worker that waits for its broker can be stopped', { skip }, async (t) => {
+  leakCheck(t)
+  const owner = await Owner.create(t)
+  const port = await freePort()
+  const worker = createWorker(t, owner, { broker: `amqp://127.0.0.1:${port}` })
+  const started = worker.start()
+  started.catch(() => undefined)
+  await new Promise((resolve) => setImmediate(resolve))
+  const before = Date.now()
+  await worker.stop()
+  await assert.rejects(started)
+  assert.ok(Date.now() - before < 5_000, 'it does not wait for what does not come')
+})
 
 test(
   'a lost connection ends no body: it is reported at once, its copy is adopted, its answer comes once',
