@@ -64,6 +64,8 @@ export class WorkerBasedEngine implements Engine {
   #unlisten: readonly (() => void)[] = []
   #sweepAt = 0
   #lookAt = 0
+  /** Counts connections, and the times between them. */
+  #generation = 0
   /** The table knows of this connection. */
   #isKnown = false
 
@@ -116,7 +118,10 @@ export class WorkerBasedEngine implements Engine {
     this.#epoch = new BrokerEpoch({
       resolved,
       names,
-      onKnown: ({ epoch, secret }) => this.#known(epoch, secret),
+      generation: () => this.#generation,
+      onKnown: ({ epoch, secret }, generation) => {
+        if (generation === this.#generation) this.#known(epoch, secret)
+      },
     })
   }
 
@@ -138,7 +143,12 @@ export class WorkerBasedEngine implements Engine {
     if (this.#state !== 'new') return
     this.#state = 'started'
     const { link, clock, logger } = this.#resolved
-    await this.#queues.start(options.conductor ?? this.#id)
+    try {
+      await this.#queues.start(options.conductor ?? this.#id)
+    } catch (error) {
+      if (!this.#isStopped()) this.#state = 'new'
+      throw error
+    }
     if (this.#isStopped()) return
     link.declare(baseTopology(this.#names)).catch((error: unknown) => {
       if (!this.#isStopped()) logger.error({ error }, 'the topology cannot be declared')
@@ -264,11 +274,13 @@ export class WorkerBasedEngine implements Engine {
   }
 
   #connected(): void {
+    this.#generation += 1
     this.#isKnown = false
     this.#epoch.look()
   }
 
   #disconnected(): void {
+    this.#generation += 1
     this.#isKnown = false
     this.#publishing.open(null)
     this.#table.disconnected()

@@ -19,8 +19,10 @@ const TRYING_AGAIN = { delayMs: 100, factor: 2, maxDelayMs: 5000, jitter: 0.5 }
 export interface BrokerEpochOptions {
   readonly resolved: ResolvedWorkerBased
   readonly names: Names
-  /** The broker was looked at on this connection, and is what the store says. Told at each look. */
-  readonly onKnown: (broker: BrokerRecord) => void
+  /** Which connection stands. */
+  readonly generation: () => number
+  /** The broker was looked at, the first time on that connection or again, and is what the store says. */
+  readonly onKnown: (broker: BrokerRecord, generation: number) => void
 }
 
 export class BrokerEpoch {
@@ -99,6 +101,7 @@ export class BrokerEpoch {
     const { resolved, names, onKnown } = this.#options
     const { store, link, logger } = resolved
     const wasLost = this.#isLost
+    const generation = this.#options.generation()
     let broker = await store.broker(link.namespace)
     const marker = await link.lookAt(names.marker(broker.marker))
     // Another conductor may have raised it since copies were found lost: once is enough.
@@ -113,8 +116,8 @@ export class BrokerEpoch {
     }
     this.#known = broker
     if (wasLost) this.#isLost = false
-    this.#isWanted = false
-    onKnown(broker)
+    this.#isWanted = generation !== this.#options.generation() // E1
+    onKnown(broker, generation)
   }
 
   /** E2. */

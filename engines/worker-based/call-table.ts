@@ -208,7 +208,8 @@ export class CallTable {
     } else if (outcome === 'confirmed') {
       call.copy = epoch
       if (epoch === this.#epoch) {
-        this.#toNote.push({ call, at: now + this.#times.noteAfterMs })
+        if (call.isLeaving) this.#noteCopy(call)
+        else this.#toNote.push({ call, at: now + this.#times.noteAfterMs })
         if (call.abort === null && call.ask === null) return
       } else {
         call.heardSince = now

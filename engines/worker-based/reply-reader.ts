@@ -60,6 +60,8 @@ export class ReplyReader {
   readonly #table: CallTable
   /** By the text of the call's key. */
   readonly #pending = new Map<string, Pending>()
+  /** Word that a copy is gone, which is not committed yet. */
+  readonly #unknowns = new Map<Letter, UnknownMessage>()
 
   constructor(options: ReplyReaderOptions) {
     this.#options = options
@@ -91,12 +93,17 @@ export class ReplyReader {
     }
   }
 
-  /** Answers of this flow that are not committed never will be by its present owner here: they are mail. */
+  /** What of this flow is not committed never will be by its present owner here: it is mail. */
   forget(flowId: string): void {
     for (const [key, pending] of this.#pending) {
       if (pending.flowId !== flowId) continue
       this.#pending.delete(key)
       this.#mail(pending)
+    }
+    for (const [letter, message] of this.#unknowns) {
+      if (message.flowId !== flowId) continue
+      this.#unknowns.delete(letter)
+      this.#options.strangers.one(message, letter)
     }
   }
 
@@ -108,6 +115,7 @@ export class ReplyReader {
 
   clear(): void {
     this.#pending.clear()
+    this.#unknowns.clear()
   }
 
   #take(message: Exclude<ReplyMessage, BarrierMessage>, letter: Letter): void {
@@ -190,10 +198,17 @@ export class ReplyReader {
 
   #unknown(message: UnknownMessage, letter: Letter): void {
     const call = this.#table.find(message)
-    if (call === undefined) this.#strange(message, letter)
-    else if (this.#isGenuine(call, message))
-      this.#table.unknown(call, message.worker, this.#now(), () => letter.done())
-    else letter.bury(FORGED)
+    if (call === undefined) {
+      this.#strange(message, letter)
+    } else if (this.#isGenuine(call, message)) {
+      this.#unknowns.set(letter, message)
+      this.#table.unknown(call, message.worker, this.#now(), () => {
+        this.#unknowns.delete(letter)
+        letter.done()
+      })
+    } else {
+      letter.bury(FORGED)
+    }
   }
 
   /** Hands the calls that are here over; returns the others. Undefined: one is forged, and all are buried. */
