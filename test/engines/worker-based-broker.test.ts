@@ -73,16 +73,40 @@ async function engineOn(
   t: TestContext,
   { url, namespace, store }: Site,
   options: Partial<WorkerBasedEngineOptions> = {},
+  conductor?: string,
 ): Promise<{ readonly engine: WorkerBasedEngine; readonly link: Broker; readonly owner: Owner }> {
   const link = new Broker({ urls: url, namespace })
   const engine = new WorkerBasedEngine({ link, store, board: 'main', ...FAST, ...options })
-  await engine.start()
+  await engine.start({ conductor })
   await link.start()
   t.after(async () => {
     await engine.stop()
     await link.stop()
   })
   return { engine, link, owner: new Owner() }
+}
+
+/** The store of a site, for whom all flows elsewhere stand so, and all mail is kept in `letters`. */
+function where({ store }: Site, standing: CallStanding, letters: Mail[]): EngineStore {
+  return {
+    broker: (name) => store.broker(name),
+    raiseBroker: (name, from) => store.raiseBroker(name, from),
+    keepReplyQueue: (queue, conductor) => store.keepReplyQueue(queue, conductor),
+    replyQueues: () => store.replyQueues(),
+    forgetReplyQueue: (queue) => store.forgetReplyQueue(queue),
+    beat: (process) => store.beat(process),
+    endProcess: (id) => store.endProcess(id),
+    standing: async (calls) => calls.map(() => standing),
+    mail: async (_jobId, mail) => {
+      letters.push(mail)
+      return 'accepted'
+    },
+  }
+}
+
+async function conductorLives({ store }: Site, id: string): Promise<void> {
+  const process = { id, kind: 'conductor', name: id, host: 'h', pid: 1, board: 'main' } as const
+  await store.beat({ ...process, topics: [], tasks: [], load: {}, leaseMs: 60_000 })
 }
 
 test('a call goes to a worker and its answer is acknowledged when it is committed', async (t) => {
@@ -342,23 +366,8 @@ test('answers for flows elsewhere become mail, also those that were not committe
   const here = await site(t)
   if (here === null) return
   const letters: Mail[] = []
-  const standing: CallStanding = { job: 'UNCLAIMED', conductor: null, settled: false }
-  const { store } = here
-  const watched: EngineStore = {
-    broker: (name) => store.broker(name),
-    raiseBroker: (name, from) => store.raiseBroker(name, from),
-    keepReplyQueue: (queue, conductor) => store.keepReplyQueue(queue, conductor),
-    replyQueues: () => store.replyQueues(),
-    forgetReplyQueue: (queue) => store.forgetReplyQueue(queue),
-    beat: (process) => store.beat(process),
-    endProcess: (id) => store.endProcess(id),
-    standing: async (calls) => calls.map(() => standing),
-    mail: async (_jobId, mail) => {
-      letters.push(mail)
-      return 'accepted'
-    },
-  }
-  const { engine, owner, link } = await engineOn(t, here, { store: watched })
+  const store = where(here, { job: 'UNCLAIMED', conductor: null, settled: false }, letters)
+  const { engine, owner, link } = await engineOn(t, here, { store })
   owner.commits = false
   const worker = await HandWorker.start(t, here)
   const [gone, open] = [
@@ -416,4 +425,57 @@ test('the reply queue of a conductor that is gone is read, and deleted when nobo
   await eventually(async () => (await link.lookAt(dead.replyTo).catch(() => undefined)) === null)
   assert.ok(!(await here.store.replyQueues()).some(({ queue }) => queue === dead.replyTo))
   assert.notEqual(await link.lookAt(engine.replyTo), null, 'its own stays')
+})
+
+test('a conductor that lost a flow passes on what its queue holds for the new owner, barriers behind it', async (t) => {
+  const here = await site(t)
+  if (here === null) return
+  await conductorLives(here, 'c1')
+  await conductorLives(here, 'c2')
+  const letters: Mail[] = []
+  const store = where(here, { job: 'CLAIMED', conductor: 'c2', settled: false }, letters)
+  const { engine: loser, owner } = await engineOn(t, here, { store }, 'c1')
+  const { engine: heir, owner: next } = await engineOn(t, here, {}, 'c2')
+  const first = await HandWorker.start(t, here)
+  const request = requestFor('charge')
+  loser.dispatch(request, owner)
+  await first.next()
+  loser.forget(request.flowId)
+  await eventually(() => heir.status().epoch > 0)
+  const sent = { replyTo: loser.replyTo, copy: heir.status().epoch, starts: 0 }
+  heir.dispatch({ ...request, again: true, sent }, next)
+  const second = await HandWorker.start(t, here)
+  await first.die()
+  const copy = await second.next()
+  await second.asks(copy, 1)
+  // The ask is passed on, and so is the barrier that the heir sends after the grace.
+  await second.hears('go')
+  assert.equal(next.notes.at(-1)?.note.starts, 1)
+  await second.succeed(copy, 'done')
+  await eventually(() => letters.length === 1)
+  assert.equal(letters[0]?.kind, 'reply')
+  heir.heard(request, 'answered')
+  assert.equal(heir.size, 0)
+  assert.equal(owner.answers.length, 0)
+})
+
+test('a copy of a settled call is dropped by whoever reads its ask, and a parked flow is woken', async (t) => {
+  const here = await site(t)
+  if (here === null) return
+  const letters: Mail[] = []
+  const standing = { job: 'COMPLETE', conductor: null, settled: true } as CallStanding
+  const store = where(here, standing, letters)
+  const { engine, owner } = await engineOn(t, here, { store })
+  const worker = await HandWorker.start(t, here)
+  const request = requestFor('charge')
+  engine.dispatch(request, owner)
+  const copy = await worker.next()
+  engine.forget(request.flowId)
+  await worker.asks(copy, 3)
+  const drop = await worker.hears('drop')
+  assert.equal(drop.calls[0]?.hold, 3)
+  Object.assign(standing, { job: 'PARKED', settled: false })
+  await worker.asks(copy, 4)
+  await eventually(() => letters.length === 1)
+  assert.deepEqual(letters[0]?.body, { type: 'ask' })
 })
