@@ -68,6 +68,13 @@ async function fill(): Promise<void> {
   await Promise.all(sent)
 }
 
+/** What amqplib does not type. */
+interface Named {
+  readonly messageId: unknown
+  readonly correlationId: unknown
+  readonly replyTo: unknown
+}
+
 interface Cost {
   readonly perSecond: number
   readonly cpuUs: number
@@ -119,19 +126,19 @@ function bare(prefetch: number): Promise<Cost> {
     const { consumerTag } = await input.consume(queue, (message) => {
       if (message === null) return
       const request = JSON.parse(message.content.toString()) as { readonly token: string }
-      const { messageId, correlationId, replyTo } = message.properties
+      const properties: Named = message.properties
       const body = JSON.stringify({ ...request, args: undefined, type: 'result', result: null })
       output.publish(
         names.replies,
-        String(replyTo),
+        String(properties.replyTo),
         Buffer.from(body),
         {
           persistent: true,
           mandatory: true,
           contentType: 'application/json',
           type: 'result',
-          messageId: String(messageId),
-          correlationId: String(correlationId),
+          messageId: String(properties.messageId),
+          correlationId: String(properties.correlationId),
         },
         () => {
           input.ack(message)

@@ -8,7 +8,6 @@ import {
   type AnnounceMessage,
   type CallRef,
   type RequestMessage,
-  type ResultMessage,
 } from '../protocol/messages.ts'
 import { writeMessage } from '../protocol/wire.ts'
 import type { Call, Copy, SentReply } from './call-book.ts'
@@ -37,7 +36,7 @@ export class Messages {
     const v = PROTOCOL_VERSION
     if (answer.kind === 'succeeded') {
       const type = 'result'
-      const result = sent(answer.result)
+      const { result } = answer
       const body = writeMessage({
         v,
         type,
@@ -82,7 +81,7 @@ export class Messages {
       ...refOf(call.request),
       worker: this.#worker,
       progress,
-      ...(details === undefined ? {} : { details: sent(details) }),
+      ...(details === undefined ? {} : { details }),
     })
     return this.#hint(call.replyTo, 'progress', body)
   }
@@ -126,11 +125,6 @@ export class Messages {
     const exchange = this.#exchange
     return { exchange, routingKey, type, body, persistent: false, expirationMs: HINT_MS }
   }
-}
-
-/** JSON is JSON: the schema's own type of it only is not readonly. */
-export function sent(value: Json): ResultMessage['result'] {
-  return value as ResultMessage['result']
 }
 
 function refOf(request: RequestMessage): CallRef {

@@ -90,11 +90,8 @@ export function resolveWorker(options: WorkerOptions): ResolvedWorker {
   }
   if (topics.length === 0) throw new UsageError('topics: expected at least one')
   for (const topic of topics) {
-    if (typeof topic === 'string' && topic !== '' && Buffer.byteLength(topic) <= LONGEST_TOPIC)
-      continue
-    throw new UsageError(
-      `topics: expected texts of 1 to ${LONGEST_TOPIC} bytes, got ${String(topic)}`,
-    )
+    if (topic !== '' && Buffer.byteLength(topic) <= LONGEST_TOPIC) continue
+    throw new UsageError(`topics: expected texts of 1 to ${LONGEST_TOPIC} bytes, got ${topic}`)
   }
   const registry = tasks === undefined ? undefined : registryOf(tasks)
   return {

@@ -29,7 +29,7 @@ import { Bodies } from './bodies.ts'
 import { CallBook, type Call, type Effect, type SentReply } from './call-book.ts'
 import { Control, effectsOf } from './control.ts'
 import { Intake, type Arrival } from './intake.ts'
-import { Messages, sent } from './messages.ts'
+import { Messages } from './messages.ts'
 import { resolveWorker, type ResolvedWorker, type WorkerOptions } from './options.ts'
 import { TaskRegistry } from './registry.ts'
 import { Replies } from './replies.ts'
@@ -198,7 +198,7 @@ export class Worker {
         pid: process.pid,
         topics: [...topics],
         tasks: [...registry.tasks.map(({ name }) => name), ...registry.strategies.keys()],
-        signatures: sent(toJson(registry.signatures())),
+        signatures: toJson(registry.signatures()),
       },
       load: () => this.load,
     })
