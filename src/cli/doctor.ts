@@ -175,7 +175,7 @@ async function lookAtConductors(
     tell({
       what: 'conductors',
       is: 'well',
-      says: `${name} on ${host} (process ${pid}): ${Number(flows)} flows, ${work}`,
+      says: `${name} on ${host} (process ${pid}): ${count(Number(flows), 'flow')}, ${work}`,
     })
   }
   return conductors

@@ -26,6 +26,10 @@ test('there are the commands that users look for', () => {
     'db migrate',
     'db prune',
     'db status',
+    'dead list',
+    'dead purge',
+    'dead requeue',
+    'dead show',
     'dev',
     'doctor',
     'flow check',
@@ -47,6 +51,7 @@ test('there are the commands that users look for', () => {
     'post',
     'run',
     'worker',
+    'workers',
   ])
 })
 

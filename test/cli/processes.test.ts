@@ -180,16 +180,19 @@ test('what a process needs and does not have is said before anything begins', as
     const { code, stderr } = await place.run(args, env)
     assert.equal(code, 2, stderr)
     assert.match(stderr, expected)
+    assert.doesNotMatch(stderr, /secret/)
   }
   const broker = { ZAGFLOW_BROKER: 'amqp://user:secret@host' }
   await Promise.all([
-    fails(
-      ['worker', '--tasks', 'tasks.mjs'],
-      /a worker needs a broker.*ZAGFLOW_BROKER/,
-    ),
+    fails(['worker', '--tasks', 'tasks.mjs'], /a worker needs a broker.*ZAGFLOW_BROKER/),
     fails(['conductor'], /so it needs them; zagflow conductor --tasks/),
     fails(['conductor', '--tasks', 'tasks.mjs'], /a conductor with a broker runs no tasks/, broker),
-    fails(['post', 'order.yaml'], /a broker is not supported in this version/, broker),
+    fails(['conductor', '--engine', 'parallel'], /this conductor runs the tasks itself/, broker),
+    fails(['conductor', '--concurrency', '3'], /zagflow worker --concurrency/, broker),
+    fails(['dev', '--engine', 'worker-based'], /dev runs tasks itself/, broker),
+    fails(['conductor'], /expected amqp/, { ZAGFLOW_BROKER: 'http://user:secret@host' }),
+    fails(['conductor', '--engine', 'worker-based'], /needs a broker; set ZAGFLOW_BROKER/),
+    fails(['dead', 'list'], /no broker to look at; set ZAGFLOW_BROKER/),
     fails(['dev'], /there are no tasks to run/),
   ])
   assert.equal(await place.has('.zagflow'), false)

@@ -13,7 +13,6 @@ test('without any setting it is the embedded default', () => {
     persistence: 'sqlite:.zagflow/zagflow.db',
     board: 'sql:',
     log: 'info',
-    engine: 'parallel',
     tasks: [],
     leaseMs: 10_000,
     graceMs: 30_000,
@@ -53,7 +52,7 @@ test('what is wrong names its source and what was probably meant, and shows no p
     ],
     [
       { environment: { ZAGFLOW_ENGINE: 'fast' } },
-      /^ZAGFLOW_ENGINE: expected serial or parallel, got "fast"/,
+      /^ZAGFLOW_ENGINE: expected one of serial, parallel, worker-based, got "fast"/,
     ],
     [
       { environment: { ZAGFLOW_CONCURRENCY: 'many' } },

@@ -30,23 +30,70 @@ test('options that do not exist are refused with what was probably meant', async
 })
 
 test('what comes later says so, instead of being ignored', async () => {
-  await assert.rejects(connect({ broker: 'amqp://localhost' }), /not supported in this version/)
   await assert.rejects(
     connect({ board: 'zookeeper://h1:2181,h2:2181/zagflow' }),
     /ZooKeeper is not supported in this version/,
   )
-  await assert.rejects(
-    connect({ environment: { ZAGFLOW_BROKER: 'amqps://a,b' } }),
-    /unset ZAGFLOW_BROKER/,
+})
+
+test('what does not go with a broker, or without one, is said before anything is opened', async (t) => {
+  const folder = await temporaryFolder(lastFirst(t))
+  const file = path.join(folder, 'none.db')
+  const place = { environment: {}, persistence: `sqlite:${file}` }
+  const broker = 'amqp://user:secret@127.0.0.1:1/vhost'
+  const refused = async (options: object, message: RegExp) => {
+    await assert.rejects(connect({ ...place, ...options }), (error) => {
+      assert.ok(error instanceof UsageError, String(error))
+      assert.match(error.message, message)
+      assert.doesNotMatch(error.message, /secret/)
+      return true
+    })
+  }
+  await refused({ broker: 'http://user:secret@host' }, /expected amqp:\/\/ or amqps:\/\//)
+  await refused({ broker: 'amqp://user:secret@a,b' }, /names several hosts: a,b/)
+  await refused({ environment: { ZAGFLOW_BROKER: 'amqps://a,b' } }, /names several hosts/)
+  await refused({ broker, namespace: 'a b' }, /namespace/)
+  await refused({ tls: {} }, /certificates are for a broker, and there is none/)
+  await refused({ broker, conductor: { tasks: [] } }, /runs no tasks: workers do; leave out/)
+  await refused(
+    { broker, conductor: { concurrency: 5 } },
+    /workers have a concurrency of their own/,
   )
-  await assert.rejects(
-    connect({
-      environment: {},
-      persistence: 'memory:',
-      conductor: { tasks: [], engine: 'worker-based' as never },
-    }),
-    /not supported in this version/,
+  await refused({ broker, conductor: { engine: 'parallel' } }, /conductor needs the tasks/)
+  await refused(
+    { broker, conductor: { engine: 'fast' } },
+    /expected serial, parallel, worker-based/,
   )
+  await refused({ conductor: { engine: 'worker-based' } }, /needs a broker/)
+  await refused({ broker, persistence: 'memory:', conductor: {} }, /memory: ends with this process/)
+  await assert.rejects(fs.stat(file), { code: 'ENOENT' })
+})
+
+test('who only posts opens no connection to the broker', async (t) => {
+  leakCheck(t)
+  const { order } = new Workshop()
+  await using zag = await connect({
+    environment: {},
+    persistence: new MemoryStore(),
+    // Nobody listens there.
+    broker: 'amqp://127.0.0.1:1',
+    logger: silentLogger,
+  })
+  const job = await zag.post(order, { sku: 'A1' })
+  assert.equal((await job.state()).state, 'UNCLAIMED')
+})
+
+test('tasks run here for who says so, whatever broker is set', async (t) => {
+  leakCheck(t)
+  const { order, tasks } = new Workshop()
+  await using zag = await connect({
+    environment: { ZAGFLOW_BROKER: 'amqp://127.0.0.1:1' },
+    persistence: new MemoryStore(),
+    conductor: { engine: 'parallel', tasks },
+    logger: silentLogger,
+  })
+  const job = await zag.post(order, { sku: 'A1' })
+  assert.deepEqual(await job.result(), { tracking: 't-r-A1' })
 })
 
 test('settings come from the environment, and options win over them', () => {

@@ -23,7 +23,8 @@ export async function conductorCommand(context: Context): Promise<ExitCode> {
   const broker = brokerFor(context)
   if (broker !== undefined) return workersConductor(context, broker)
   if (settings.tasks.length === 0) {
-    throw new UsageError('a conductor without a broker runs the tasks itself, so it needs them', {
+    const what = context.broker === undefined ? 'a conductor without a broker' : 'this conductor'
+    throw new UsageError(`${what} runs the tasks itself, so it needs them`, {
       hint: 'zagflow conductor --tasks ./tasks.ts; or set ZAGFLOW_BROKER, and zagflow worker runs them',
     })
   }

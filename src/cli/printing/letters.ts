@@ -34,7 +34,7 @@ export function letterTable(
         title: 'WAITED FOR',
         cell: ({ id }) => (waited.includes(id) ? paint.yellow('yes') : ''),
       },
-      { title: 'WHY', cell: ({ reason }) => plainText(reason), isWide: true },
+      { title: 'WHY', cell: ({ reason }) => plainText(withoutBody(reason)), isWide: true },
     ],
     columns,
     (text) => paint.bold(text),
@@ -72,10 +72,25 @@ export function letterData(
 ): { readonly [key: string]: unknown } {
   const { id, at, reason, queue, type, messageId, correlationId, contentType, call, bytes } = letter
   return {
-    ...{ id, at, reason, queue, type, messageId, correlationId, contentType, bytes },
+    ...{
+      id,
+      at,
+      reason: withoutBody(reason),
+      queue,
+      type,
+      messageId,
+      correlationId,
+      contentType,
+      bytes,
+    },
     ...(call === undefined ? {} : { call }),
     isWaitedFor: waited.includes(id),
   }
+}
+
+/** What the parser of JSON says begins with a piece of the body, which only `show` shows. */
+function withoutBody(reason: string): string {
+  return reason.replace(/^(the body is no JSON).*$/s, '$1')
 }
 
 function shortQueue(queue: string | undefined, namespace: string): string {
