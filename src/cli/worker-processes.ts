@@ -99,8 +99,8 @@ export class WorkerProcesses {
     const wasGood = place.readyAt !== undefined && Date.now() - place.readyAt > GOOD_AFTER_MS
     place.failures = wasGood ? 1 : place.failures + 1
     const delayMs = delayAfterAttempt(place.failures, PAUSE, '')
-    const { pid } = child
-    this.#logger.error({ pid, how, delayMs }, 'a worker process ended; starts another') // M1
+    const { pid: worker } = child
+    this.#logger.error({ worker, how, delayMs }, 'a worker process ended; starts another') // M1
     place.timer = setTimeout(() => this.#start(place), delayMs)
   }
 
