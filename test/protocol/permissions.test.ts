@@ -6,12 +6,14 @@ import path from 'node:path'
 import test from 'node:test'
 import amqp, { type Channel } from 'amqplib'
 import { Broker } from '../../src/amqp/broker.ts'
+import { connect, flow, from, task, z } from '../../src/index.ts'
 import { Worker } from '../../src/worker/index.ts'
 import { eventually } from '../support/eventually.ts'
 import { pythonWithPika } from '../support/pika.ts'
 import { privateRabbitmq, rabbitmqNodes, type RabbitmqNode } from '../support/rabbitmq.ts'
 import { readFile, repository } from '../support/repository.ts'
 import { act } from '../support/tasks.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
 import { Owner } from '../worker/owner.ts'
 
 const [found, nodes] = [pythonWithPika(), rabbitmqNodes()]
@@ -69,6 +71,30 @@ test('users with the patterns of the document can work, and nothing else', { ski
   const python = 'python' in found ? found.python : ''
   const node = await privateRabbitmq(t)
   const [conductor, worker] = [await addUser(node, 'conductor'), await addUser(node, 'worker')]
+
+  // Both do their work, in a flow.
+  const folder = await temporaryFolder(t)
+  const zagflow = await connect({
+    persistence: `sqlite:${path.join(folder, 'zagflow.db')}`,
+    broker: conductor,
+    namespace: 'zagflow',
+    conductor: {},
+    environment: {},
+  })
+  const greet = task('greet', {
+    provides: { greeting: z.string() },
+    execute: () => ({ greeting: 'hello' }),
+  })
+  const server = new Worker({ broker: worker, namespace: 'zagflow', tasks: [greet] })
+  t.after(() => server.stop({ graceMs: 0 }))
+  await server.start()
+  const job = await zagflow.post(
+    flow('greeting', { output: { greeting: from('greeting') } }, [greet]),
+    {},
+  )
+  assert.deepEqual(await job.result(), { greeting: 'hello' })
+  await zagflow.close()
+  await server.stop()
 
   // A conductor's user declares everything, publishes requests and reads replies.
   const owner = await Owner.create(t, {
