@@ -133,9 +133,9 @@ export async function readStanding(
   const standing: CallStanding[] = calls.map(() => NO_JOB)
   for (const row of found) {
     standing[Number(row['place'])] = {
-      // The column holds what the contract's type says.
+      // The columns hold what the contract's types say.
       job: row['state'] as JobState,
-      conductor: row['conductor'] === null ? null : String(row['conductor']),
+      conductor: row['conductor'] as string | null,
       settled: Number(row['settled']) === 1,
     }
   }

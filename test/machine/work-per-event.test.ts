@@ -147,7 +147,7 @@ function isIterator(value: unknown): value is Iterable<unknown> {
   return typeof value === 'object' && value !== null && Symbol.iterator in value
 }
 
-function* countedItems(items: Iterable<unknown>, counter: Counter): Generator<unknown> {
+function* countedItems(items: Iterable<unknown>, counter: Counter): Generator {
   for (const item of items) {
     counter.looks++
     yield item
