@@ -10,7 +10,7 @@
  */
 import type { Consumption, Delivery } from '../../src/amqp/broker-link.ts'
 import type { Names } from '../../src/amqp/names.ts'
-import { queuesOnly, replyQueueNamed } from '../../src/amqp/zagflow-topology.ts'
+import { baseTopology, replyQueueNamed } from '../../src/amqp/zagflow-topology.ts'
 import type { ReplyQueueRecord } from '../../persistence/store.ts'
 import type { ResolvedWorkerBased } from './options.ts'
 
@@ -56,8 +56,10 @@ export class ReplyQueues {
     if (this.#consumptions.has(queue) || this.#isStopped) return
     const { names, resolved } = this.#options
     const { logger, link } = resolved
-    // Consuming waits for the declaration: the topology stands before consumers do, at each connect.
-    void link.declare(queuesOnly(replyQueueNamed(names, queue))).then(
+    // Consuming waits for the declaration: the topology stands before consumers do, at each connect. The exchange that it is bound
+    // to is declared with it: on a new broker nobody else may have come to it yet.
+    const { exchanges } = baseTopology(names)
+    void link.declare({ exchanges, queues: [replyQueueNamed(names, queue)] }).then(
       () => {
         if (this.#consumptions.has(queue) || this.#isStopped) return
         this.#consume(queue)
