@@ -3,7 +3,7 @@ import { realClock, type Clock } from '../../src/base/clock.ts'
 import { silentLogger, type Logger } from '../../src/base/logger.ts'
 import type { BrokerLink } from '../../src/amqp/broker-link.ts'
 import type { Store } from '../../persistence/store.ts'
-import type { CallTimes } from './call-table.ts'
+import type { CallTimes } from './call-effects.ts'
 
 /** What the engine needs of a store. */
 export type EngineStore = Pick<

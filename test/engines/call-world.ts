@@ -3,7 +3,8 @@
  * their channel or their connection, a broker that is wiped, a store that commits late. Everything by a seed.
  */
 import assert from 'node:assert/strict'
-import { CallTable, type CallTimes } from '../../engines/worker-based/call-table.ts'
+import type { CallTimes } from '../../engines/worker-based/call-effects.ts'
+import { CallTable } from '../../engines/worker-based/call-table.ts'
 import type { OpenCall, Ticket } from '../../engines/worker-based/open-call.ts'
 import { callKeyText } from '../../src/protocol/call-key.ts'
 import type { CallAnswer, CallKey, CallListener, CallRequest } from '../../src/protocol/call.ts'
