@@ -7,13 +7,17 @@ import { Conductor } from '../../src/conductor/conductor.ts'
 import type { Engine } from '../../engines/engine.ts'
 import { ParallelEngine } from '../../engines/parallel.ts'
 import { WorkerBasedEngine } from '../../engines/worker-based.ts'
+import type { BrokerLink } from '../../src/amqp/broker-link.ts'
 import { Broker } from '../../src/amqp/broker.ts'
+import { Wakeups } from '../../src/amqp/delays.ts'
+import { namesOf } from '../../src/amqp/names.ts'
 import { SqlBoard } from '../../jobboard/sql.ts'
 import { openStore } from '../../persistence/open.ts'
 import type { Claim, Store } from '../../persistence/store.ts'
 import { registryOf } from '../conductor/fixtures.ts'
 import type { Place } from './fleet.ts'
 import { writeLine } from './ledger.ts'
+import { silentLogger } from '../../src/base/logger.ts'
 import { stderrLogger } from './stderr-logger.ts'
 import { ledgerTasks } from './workload.ts'
 
@@ -33,6 +37,10 @@ export interface ProgramOptions {
   /** Where workers are; without it tasks run here. */
   readonly place?: Place
   readonly times?: EngineTimes
+  /** Writes down when the broker has confirmed a request. */
+  readonly confirms?: boolean
+  /** Prints `memory` and the bytes that are resident, so often, in ms. */
+  readonly memoryEveryMs?: number
 }
 
 /** Times of the worker-based engine, in ms. */
@@ -54,12 +62,15 @@ async function main(options: ProgramOptions): Promise<void> {
   const link = options.place === undefined ? undefined : await linkTo(options.place, options)
   const engine =
     link === undefined ? new ParallelEngine({ tasks: registry }) : engineOf(link, store, options)
+  const wakeups = link && new Wakeups(link, namesOf(link.namespace), silentLogger)
+  await wakeups?.start()
   const { pid } = process
   const conductor = new Conductor({
     store,
     board: new SqlBoard<Claim>({ store }),
     engine,
     ...(link === undefined ? { registry } : {}),
+    wakeups: wakeups?.forBoard('main'),
     leaseMs,
     graceMs,
     maxFlows,
@@ -84,6 +95,7 @@ async function main(options: ProgramOptions): Promise<void> {
     const stopped = conductor.stop()
     if (stopping === null) process.stdout.write('stopping\n')
     stopping ??= stopped
+      .then(() => wakeups?.stop())
       .then(() => link?.stop())
       .then(() => store.stop())
       .then(() => process.stdout.write('done\n'))
@@ -92,6 +104,11 @@ async function main(options: ProgramOptions): Promise<void> {
         process.exit(0)
       })
   })
+  if (options.memoryEveryMs !== undefined) {
+    setInterval(() => {
+      process.stdout.write(`memory ${process.memoryUsage.rss()}\n`)
+    }, options.memoryEveryMs)
+  }
   await conductor.start()
   process.stdout.write('ready\n')
 }
@@ -105,11 +122,31 @@ async function linkTo({ url, namespace }: Place, options: ProgramOptions): Promi
 
 function engineOf(link: Broker, store: Store, options: ProgramOptions): Engine {
   return new WorkerBasedEngine({
-    link,
+    link: options.confirms === true ? noting(link, options.ledger) : link,
     store,
     board: 'main',
     ...options.times,
     ...logger(options),
+  })
+}
+
+/** The same link; when the broker has a request is written down. */
+function noting(link: BrokerLink, ledger: string): BrokerLink {
+  const publish: BrokerLink['publish'] = async (message) => {
+    const published = await link.publish(message)
+    const { type, messageId, correlationId } = message
+    if (type === 'request' && published === 'confirmed') {
+      const [key, flow] = [messageId ?? '', correlationId ?? '']
+      writeLine(ledger, { what: 'confirmed', pid: process.pid, job: flow, key, at: Date.now() })
+    }
+    return published
+  }
+  return new Proxy(link, {
+    get(target, name): unknown {
+      if (name === 'publish') return publish
+      const value: unknown = Reflect.get(target, name, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
   })
 }
 

@@ -26,6 +26,16 @@ export type LedgerLine =
       readonly job: string
       readonly key: string
     }
+  /** The broker has a request. */
+  | {
+      readonly what: 'confirmed'
+      readonly pid: number
+      /** Its flow, for that is what a request names. */
+      readonly job: string
+      readonly key: string
+      /** Epoch ms. */
+      readonly at: number
+    }
   /** A conductor was told that this transition is committed. */
   | {
       readonly what: 'told'

@@ -51,6 +51,10 @@ export function ledgerTasks(
     work: work(() => 5),
     fail: work(() => refuse('it always fails')),
     flaky: work(({ attempt }) => (attempt < 3 ? refuse(`attempt ${attempt}`) : 5)),
+    second: {
+      execute: (_args, { attempt }) => (attempt < 2 ? refuse('the first time') : 5),
+      revert: () => null,
+    },
     round: work((_context, { round }) =>
       round === 2 ? 5 : refuse(`round ${JSON.stringify(round)}`),
     ),
