@@ -164,14 +164,19 @@ async function lookAtTopics(
       tell({
         what: 'topics',
         is: 'wrong',
-        says: `${name}: ${count(messages, 'request')} wait, and no worker serves it`,
+        says: `${name}: ${waiting(messages)}, and no worker serves it`,
         mend: workerCommandFor(own.length > 0 ? own : [{ task: '', topic }]),
       })
     } else if (consumers > 0) {
-      const says = `${name}: ${count(messages, 'request')} wait, ${count(consumers, 'worker')} serve it`
-      tell({ what: 'topics', is: 'well', says: says.replace('1 worker serve', '1 worker serves') })
+      const serve = consumers === 1 ? 'serves' : 'serve'
+      const says = `${name}: ${waiting(messages)}, ${count(consumers, 'worker')} ${serve} it`
+      tell({ what: 'topics', is: 'well', says })
     }
   }
+}
+
+function waiting(requests: number): string {
+  return `${count(requests, 'request')} ${requests === 1 ? 'waits' : 'wait'}`
 }
 
 async function lookAtReplies(
@@ -226,8 +231,8 @@ function lookAtWorkers({ workers, conductors }: Known, needs: readonly Need[], t
     tell({
       what: 'workers',
       is: 'odd',
-      says: `the task ${plainText(longest.name)} may take ${formatDuration(longest.timeoutMs)}, and RabbitMQ takes requests back after ${formatDuration(CONSUMER_TIMEOUT_MS)} unless it is told otherwise`,
-      mend: `none runs twice because of it, but each costs a new channel: consumer_timeout = ${longest.timeoutMs + 60_000} in rabbitmq.conf`,
+      says: `${plainText(longest.name)} may take ${formatDuration(longest.timeoutMs)}; RabbitMQ takes requests back after ${formatDuration(CONSUMER_TIMEOUT_MS)}`,
+      mend: `consumer_timeout = ${longest.timeoutMs + 60_000} in rabbitmq.conf (without it none runs twice, but each costs a channel)`,
     })
   }
   if (!usesThem) return
@@ -344,10 +349,8 @@ function longestTask(
   })
   const timed = all.flatMap((one) => {
     if (typeof one !== 'object' || one === null) return []
-    const [name, timeoutMs]: readonly unknown[] = [
-      Reflect.get(one, 'name'),
-      Reflect.get(one, 'timeoutMs'),
-    ]
+    const name: unknown = Reflect.get(one, 'name')
+    const timeoutMs: unknown = Reflect.get(one, 'timeoutMs')
     return typeof name === 'string' && typeof timeoutMs === 'number' ? [{ name, timeoutMs }] : []
   })
   return timed.toSorted((a, b) => b.timeoutMs - a.timeoutMs)[0]

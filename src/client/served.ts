@@ -75,7 +75,7 @@ export function brokerLoadOf({ load }: Pick<ProcessRecord, 'load'>): JsonObject 
   return isRecord(broker) ? broker : undefined
 }
 
-/** Whether a conductor leaves its tasks to workers. */
-export function usesWorkers(conductor: Pick<ProcessRecord, 'load' | 'tasks'>): boolean {
-  return brokerLoadOf(conductor) !== undefined
+/** Whether a conductor leaves its tasks to workers: it says so, or it has no tasks of its own to announce. */
+export function usesWorkers(conductor: Pick<ProcessRecord, 'load' | 'signatures'>): boolean {
+  return brokerLoadOf(conductor) !== undefined || (conductor.signatures ?? null) === null
 }

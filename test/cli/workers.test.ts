@@ -85,7 +85,7 @@ test('a job that no worker serves waits, and who looks is told which worker to s
     const { code, stdout } = await place.run(['doctor'], env)
     return (
       code === 1 &&
-      /✘ topics +default: 1 request wait, and no worker serves it/.test(stdout) &&
+      /✘ topics +default: 1 request waits, and no worker serves it/.test(stdout) &&
       /✘ workers +jobs wait for tasks that no worker serves: pack \(topic default\)/.test(stdout)
     )
   }, SOON)
@@ -128,6 +128,37 @@ test('a run without tasks of its own goes over workers, is suspended, and goes o
   assert.equal(gates.length, 1)
   for (const one of [conductor, worker]) one.kill('SIGTERM')
   await Promise.all([conductor.ended, worker.ended])
+})
+
+test('a run that was killed goes on over its workers, and what they run does not run again', async (t) => {
+  const found = await cluster(t)
+  if (found === undefined) return
+  const { place, env } = found
+  await place.write('journey.yaml', linear('journey', ['pack', 'gate', 'send'], ''))
+  const worker = place.start(['worker', '--tasks', 'tasks.mjs'], env)
+  await worker.says(/^ready/m)
+  const args = ['--tasks', 'tasks.mjs', '--engine', 'worker-based']
+  const first = place.start(['run', 'journey.yaml', ...args], env)
+  await eventually(
+    async () => (await place.ledger()).some((line) => line.startsWith('gate ')),
+    SOON,
+  )
+  const jobs = (await place.data(['jobs', 'list'], env))['jobs'] as readonly Data[]
+  first.kill('SIGKILL')
+  await first.ended
+  const id = String(jobs[0]?.['id'])
+  const withoutBroker = { ...env, ZAGFLOW_BROKER: '' }
+  const refused = await place.run(['run', '--resume', id, '--tasks', 'tasks.mjs'], withoutBroker)
+  assert.equal(refused.code, 2, refused.stderr)
+  assert.match(refused.stderr, /are with workers; set ZAGFLOW_BROKER.*or --engine parallel/)
+  const second = place.start(['run', '--resume', id, '--tasks', 'tasks.mjs'], env)
+  await second.says(/tasks run on workers/)
+  await place.write('open', '')
+  assert.equal((await second.ended).code, 0, second.stderr())
+  const gates = (await place.ledger()).filter((line) => line.startsWith('gate '))
+  assert.equal(gates.length, 1)
+  worker.kill('SIGTERM')
+  await worker.ended
 })
 
 test('dev runs tasks itself, whatever broker is set, and says so', async (t) => {
@@ -198,7 +229,7 @@ test('dead letters are listed without bodies, shown, sent back and removed', asy
   assert.equal((await list()).length, 1)
 
   await publish(env, '{}', { queue: 'nobody', exchange: 'dead' })
-  const [gone] = (await list()).filter(({ isWaitedFor }) => isWaitedFor === false)
+  const gone = (await list()).find(({ isWaitedFor }) => isWaitedFor === false)
   const stays = await place.run(['dead', 'requeue', String(gone?.['id'])], env)
   assert.equal(stays.code, 1)
   assert.match(stays.stderr, /stays: the queue \S+\.nobody, where it came from, is gone/)

@@ -150,8 +150,11 @@ async function survey(
   return { letters, inQueue }
 }
 
-function summaryOf({ body, headers: _, ...letter }: DeadLetter): LetterSummary {
-  return { ...letter, bytes: body.length }
+function summaryOf(letter: DeadLetter): LetterSummary {
+  const { id, queue, reason, at, type, messageId, correlationId, contentType } = letter
+  const { isRequest, call, body } = letter
+  const about = { id, queue, reason, at, type, messageId, correlationId, contentType }
+  return { ...about, isRequest, call, bytes: body.length }
 }
 
 /** The ids that are meant, by themselves or by how they begin. Throws {@link NotFoundError}, {@link UsageError}. */
