@@ -30,6 +30,7 @@ export interface WorkerProgramOptions {
 async function main(options: WorkerProgramOptions): Promise<void> {
   const { place, ledger, concurrency, graceMs, soloProcesses, topics } = options
   const { modules = [new URL('./worker-tasks.js', import.meta.url).href] } = options
+  process.env['ZAGFLOW_TEST_WORKER'] = String(process.pid) // for the processes that it starts
   const logger = options.logs === true ? { logger: stderrLogger } : {}
   const { url, namespace } = place
   const link = new Broker({

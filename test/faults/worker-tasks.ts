@@ -1,4 +1,7 @@
-/** The tasks of `workload.ts` as a module, for workers and the processes that they start. The ledger's file is in the environment. */
+/**
+ * The tasks of `workload.ts` as a module, for workers and the processes that they start. The ledger's file
+ * and the worker are in the environment: a process that outlives its worker for a moment knows it all the same.
+ */
 import { registryOf } from '../conductor/fixtures.ts'
 import { ledgerTasks } from './workload.ts'
 
@@ -8,7 +11,7 @@ const napMs = process.env['ZAGFLOW_TEST_NAP_MS']
 
 const registry = registryOf(
   ledgerTasks(ledger, {
-    parent: process.ppid,
+    parent: Number(process.env['ZAGFLOW_TEST_WORKER'] ?? process.pid),
     ...(napMs === undefined ? {} : { napMs: Number(napMs) }),
   }),
 )
