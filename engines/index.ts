@@ -1,3 +1,6 @@
+export { Broker } from '../src/amqp/broker.ts'
+export type { BrokerLink } from '../src/amqp/broker-link.ts'
+export type { BrokerOptions, BrokerTls } from '../src/amqp/options.ts'
 export type { CallAnswer, CallKey, CallListener, CallRequest, Engine } from './engine.ts'
 export type { InProcessEngineOptions } from './options.ts'
 export { ParallelEngine, type ParallelEngineOptions } from './parallel.ts'

@@ -26,6 +26,7 @@ export type {
   ConductorOptions,
   JobEvent,
 } from './conductor/index.ts'
+export type { BrokerTls } from './amqp/options.ts'
 export { Worker } from './worker/worker.ts'
 export type { WorkerLoad } from './worker/worker.ts'
 export type { WorkerOptions } from './worker/options.ts'

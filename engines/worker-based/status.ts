@@ -10,6 +10,7 @@ import type { OpenCall } from './open-call.ts'
 export type CallState =
   'waiting' | 'publishing' | 'queued' | 'running' | 'unknown' | 'doubted' | 'lost' | 'aborting'
 
+/** One call that was dispatched and is not answered. */
 export interface CallStatus {
   readonly jobId: string
   readonly flowId: string
@@ -25,9 +26,11 @@ export interface CallStatus {
   readonly since: number
 }
 
+/** What an engine knows of its calls: for people and tools, not for decisions. */
 export interface WorkerBasedStatus {
+  /** Whether its link to the broker stands. */
   readonly isConnected: boolean
-  /** Of the broker; 0: not known yet. */
+  /** How often the broker is known to have lost what it held, plus one; 0: not known yet. */
   readonly epoch: number
   /** Calls that were dispatched and are not answered. */
   readonly open: number

@@ -41,6 +41,15 @@ const OPEN_WITHIN_MS = 10_000
 /** What `stop()` waits for confirms, in ms. */
 const DRAIN_MS = 2000
 
+/**
+ * A link to RabbitMQ that comes back by itself. Made and stopped by the program; engines and workers that are given it use it.
+ *
+ * @example
+ * const link = new Broker({ urls: "amqps://user:password@mq1.example,amqps://user:password@mq2.example", namespace: "zagflow" })
+ * await link.start()
+ * …
+ * await link.stop()
+ */
 export class Broker implements BrokerLink {
   readonly #resolved: ResolvedBroker
   readonly #declarer: Declarer

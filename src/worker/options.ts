@@ -13,7 +13,10 @@ export interface WorkerOptions {
   readonly broker: string | BrokerLink
   /** Begins every name on the broker; that of the conductors. With a link it is the link's. @default zagflow */
   readonly namespace?: string | undefined
-  /** A registry, or anything that holds tasks and retry strategies: definitions, lists of them, flows, modules. */
+  /**
+   * A registry, or anything that holds tasks and retry strategies: definitions, lists of them, flows, modules. Needed unless `modules`
+   * are given.
+   */
   readonly tasks?: unknown
   /**
    * Modules of tasks, as paths or URLs; TypeScript is run as it is. Without `tasks` they are loaded here. They are also what
@@ -42,9 +45,9 @@ export interface WorkerOptions {
    * them among others. @default the number of processors, 2 at least
    */
   readonly soloProcesses?: number | undefined
-  /** Silent for so long it counts as gone, in ms. @default 30,000 */
+  /** Silent for so long it is listed no more, in ms; it announces itself three times in that time. What it runs does not hang on it. @default 30,000 */
   readonly leaseMs?: number | undefined
-  /** Certificates for `amqps://`. */
+  /** Certificates for `amqps://`. @default what Node trusts */
   readonly tls?: BrokerTls | undefined
   /** Given to tasks as `ctx.logger`, too. @default silent */
   readonly logger?: Logger | undefined

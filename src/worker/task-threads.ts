@@ -23,12 +23,14 @@ import type { TaskRegistry } from './registry.ts'
 import type { CallEnvironment, RunningCall } from './run-call.ts'
 import type { FromThread, ThreadCallInput, ToThread } from './thread-messages.ts'
 
+/** Options of {@link TaskThreads}. */
 export interface TaskThreadsOptions {
+  /** Each task is loaded in its thread from the module that it is known to come from. */
   readonly tasks: TaskRegistry
   readonly environment: CallEnvironment
   /** Threads at most; 0: none, tasks run in the caller's thread. */
   readonly count: number
-  /** Heap of one thread, in MB. */
+  /** Heap of one thread, in MB. @default Node's own limit */
   readonly heapMb?: number | undefined
 }
 

@@ -59,12 +59,14 @@ const HASTE_MS = 2_000
 const LAST_WORDS_MS = 1_000
 
 /**
- * Runs tasks that conductors send through a broker.
+ * Runs tasks that conductors send through a broker. `zagflow worker` is this in a process of its own, which is to be preferred: a task that
+ * ends its process takes along whatever else is in it.
  *
- *     const worker = new Worker({ broker: 'amqp://localhost', modules: ['./tasks.ts'] })
- *     await worker.start()
- *     …
- *     await worker.stop()
+ * @example
+ * const worker = new Worker({ broker: 'amqp://localhost', modules: ['./tasks.ts'] })
+ * await worker.start()
+ * …
+ * await worker.stop()
  */
 export class Worker {
   /** Of this incarnation: another process, or another `Worker`, has another. */
@@ -100,6 +102,7 @@ export class Worker {
     })
   }
 
+  /** How busy it is now. */
   get load(): WorkerLoad {
     const { running, held } = this.#book
     return { running, held, concurrency: this.#options.concurrency }
@@ -121,7 +124,11 @@ export class Worker {
     return this.#starting
   }
 
-  /** U4. `graceMs` wins over that of the options. Never rejects. */
+  /**
+   * Takes nothing more, gives back what did not begin, and lets what runs end and answer. What does not end within `graceMs` (that of
+   * the options, unless given here) is aborted and given back, to run again elsewhere under its key. A second `stop()` aborts at
+   * once. Never rejects (U4).
+   */
   stop(options: { readonly graceMs?: number | undefined } = {}): Promise<void> {
     if (this.#stopping !== undefined) {
       this.#isHurried = true
