@@ -17,6 +17,7 @@ import type { Claim, Store } from '../../persistence/store.ts'
 import { registryOf } from '../conductor/fixtures.ts'
 import type { Place } from './fleet.ts'
 import { writeLine } from './ledger.ts'
+import type { JsonObject } from '../../src/base/json.ts'
 import { silentLogger } from '../../src/base/logger.ts'
 import { stderrLogger } from './stderr-logger.ts'
 import { ledgerTasks } from './workload.ts'
@@ -71,6 +72,8 @@ async function main(options: ProgramOptions): Promise<void> {
     engine,
     ...(link === undefined ? { registry } : {}),
     wakeups: wakeups?.forBoard('main'),
+    // Whoever finds jobs that do not end prints the rows of conductors.
+    load: () => (engine instanceof WorkerBasedEngine ? loadOf(engine) : {}),
     leaseMs,
     graceMs,
     maxFlows,
@@ -128,6 +131,11 @@ function engineOf(link: Broker, store: Store, options: ProgramOptions): Engine {
     ...options.times,
     ...logger(options),
   })
+}
+
+function loadOf(engine: WorkerBasedEngine): JsonObject {
+  const { calls, ...rest } = engine.status({ limit: 20 })
+  return { ...rest, calls: calls.map((call) => JSON.stringify(call)) }
 }
 
 /** The same link; when the broker has a request is written down. */
