@@ -98,6 +98,8 @@ export class FlowDriver implements Committing, CallListener {
     this.#revision = loaded.job.revision
     this.#seq = loaded.job.historySeq
     this.#mailRead = 0
+    // A former owner took the mail that said so.
+    this.#suspending = loaded.detail.state === 'SUSPENDING'
     this.#values = new Values({
       run: this.#run,
       input: loaded.detail.input,

@@ -229,6 +229,26 @@ for (const name of PLACES) {
     },
   )
 
+  on(
+    'a resume is not lost where its owner has taken the flow over while it was being suspended',
+    async ({ store, board, start }) => {
+      const gate = new Gate()
+      const tasks = { ...TASKS, gate: gate.task() }
+      const root = linear('f', [task('a', { task: 'gate' }), task('b', { task: 'p' })])
+      const job = await postFlow(store, root, { board })
+      const first = await start({ tasks })
+      await eventually(() => gate.entered.length === 1)
+      await store.mail(job.id, { key: 's', kind: 'suspend', body: null })
+      await jobWhen(store, job.id, ({ detail }) => detail.state === 'SUSPENDING')
+      await first.conductor.stop({ graceMs: 50 })
+      await store.mail(job.id, { key: 'r', kind: 'resume', body: null })
+      await start({ tasks })
+      await eventually(() => gate.entered.length === 2)
+      gate.open()
+      assert.equal((await ended(store, job.id)).detail.state, 'SUCCESS')
+    },
+  )
+
   on('a running flow is cancelled by mail', async ({ store, board, start }) => {
     const gate = new Gate()
     const root = linear('f', [task('a', { task: 'p' }), task('b', { task: 'gate' })])
