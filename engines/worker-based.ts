@@ -43,13 +43,26 @@ const STOP_WITHIN_MS = 2000
 /** Calls that `status` lists unless told. */
 const LISTED_CALLS = 1000
 
-/** Runs calls on workers in other processes. */
+/**
+ * Runs calls on workers in other processes. `connect({ broker, conductor: {} })` and `run(flow, input, { broker, store })` make one by
+ * themselves; who puts a `Conductor` together by hand makes it like this:
+ *
+ * @example
+ * const link = new Broker({ urls: "amqp://localhost", namespace: "zagflow" })
+ * await link.start()
+ * const engine = new WorkerBasedEngine({ link, store, board: "main" })
+ * const conductor = new Conductor({ store, board, engine })
+ * await conductor.start() // starts the engine
+ * await conductor.stop() // stops it
+ * await link.stop()
+ */
 export class WorkerBasedEngine implements Engine {
   readonly name = 'worker-based'
   readonly #resolved: ResolvedWorkerBased
   readonly #names: Names
   /** Of this incarnation. */
   readonly #id = uuidV7()
+  /** Its own reply queue: see {@link Engine}. */
   readonly replyTo: string
   readonly #table: CallTable
   readonly #publishing: Publishing
@@ -181,7 +194,7 @@ export class WorkerBasedEngine implements Engine {
     if (!this.#isStopped()) this.#table.abort(key, reason, this.#now())
   }
 
-  /** G3. */
+  /** Aborts nothing: the calls are with workers, and the next owner of the flow finds them (G3). */
   forget(flowId: string): void {
     this.#table.forget(flowId)
     this.#reader.forget(flowId)
@@ -291,6 +304,7 @@ export class WorkerBasedEngine implements Engine {
   #known(epoch: number, secret: string): void {
     const { link, clock, markerEveryMs } = this.#resolved
     if (this.#isStopped() || !link.isConnected) return
+    this.#reader.open()
     this.#lookAt = clock.now() + markerEveryMs
     if (this.#isKnown) {
       this.#table.raised(epoch, clock.now())
@@ -334,6 +348,7 @@ export class WorkerBasedEngine implements Engine {
     this.#publishing.stop()
     this.#table.clear()
     this.#reader.clear()
+    this.#control.stop()
     if (!wasStarted) return
     const stopping = this.#stopReading().catch((error: unknown) => {
       this.#resolved.logger.debug({ error }, 'the engine did not stop in order')

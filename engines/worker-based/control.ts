@@ -44,9 +44,16 @@ export class Control {
   readonly #options: ControlOptions
   readonly #words = new Map<string, Words>()
   #isQueued = false
+  #isStopped = false
 
   constructor(options: ControlOptions) {
     this.#options = options
+  }
+
+  /** Nothing more is said: not even what was about to be. */
+  stop(): void {
+    this.#isStopped = true
+    this.#words.clear()
   }
 
   go({ worker, hold }: Held, call: OpenCall): void {
@@ -86,7 +93,7 @@ export class Control {
 
   #flush(): void {
     this.#isQueued = false
-    const all = [...this.#words]
+    const all = this.#isStopped ? [] : [...this.#words]
     this.#words.clear()
     for (const [worker, words] of all) {
       for (const calls of parts(words.go)) this.#tell(worker, words, { ...HEAD, type: 'go', calls })

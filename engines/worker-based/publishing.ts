@@ -12,6 +12,7 @@ import { Buffer } from 'node:buffer'
 import { toFailure } from '../../src/base/failure.ts'
 import type { Published } from '../../src/amqp/broker-link.ts'
 import type { Names } from '../../src/amqp/names.ts'
+import { pause } from '../../src/amqp/timing.ts'
 import { queuesOnly, topicQueue } from '../../src/amqp/zagflow-topology.ts'
 import { callKeyText } from '../../src/protocol/call-key.ts'
 import { PROTOCOL_VERSION, type RequestMessage } from '../../src/protocol/messages.ts'
@@ -46,7 +47,7 @@ export class Publishing {
   #secret: string | null = null
   #holdUntil = 0
   #isQueued = false
-  #isStopped = false
+  readonly #stopping = new AbortController()
   readonly #pumpSoon = (): void => {
     this.#isQueued = false
     this.pump()
@@ -77,7 +78,7 @@ export class Publishing {
   }
 
   stop(): void {
-    this.#isStopped = true
+    this.#stopping.abort()
     this.#line.clear()
     this.#topics.clear()
     this.#size = 0
@@ -219,14 +220,16 @@ export class Publishing {
       } catch (error) {
         if (this.#isStopped) return
         logger.error({ error, topic }, 'the queue of a topic cannot be declared; trying again')
-        await new Promise<void>((resolve) => {
-          clock.setTimer(resolve, clock.now() + DECLARE_AGAIN_MS)
-        })
+        await pause(clock, DECLARE_AGAIN_MS, this.#stopping.signal)
       }
       if (this.#isStopped) return
     }
     if (this.#isStopped) return
     this.#topics.set(topic, null)
     for (const ticket of waiting) if (!ticket.withdrawn) this.add(ticket)
+  }
+
+  get #isStopped(): boolean {
+    return this.#stopping.signal.aborted
   }
 }

@@ -9,6 +9,7 @@
  * R2  A message counts for a call only with the whole key and its token.
  * R3  A barrier is passed on when everything before it in its queue is settled.
  * R4  No message stops a consumer, whatever is in it.
+ * R5  Nothing is judged before the key of the tokens is known: what comes earlier waits, in its order.
  */
 import { timingSafeEqual } from 'node:crypto'
 import { Buffer } from 'node:buffer'
@@ -62,6 +63,8 @@ export class ReplyReader {
   readonly #pending = new Map<string, Pending>()
   /** Word that a copy is gone, which is not committed yet. */
   readonly #unknowns = new Map<Letter, UnknownMessage>()
+  /** R5. */
+  #early: (() => void)[] = []
 
   constructor(options: ReplyReaderOptions) {
     this.#options = options
@@ -72,25 +75,21 @@ export class ReplyReader {
   reader(): (delivery: Delivery) => void {
     const order = new InOrder()
     return (delivery) => {
-      const read = readReply(delivery)
-      if (!read.ok) {
-        delivery.bury(read.reason) // R4
+      if (this.#options.secret() === null) {
+        this.#early.push(() => this.#read(delivery, order))
         return
       }
-      const { message } = read
-      if (message.type === 'barrier') {
-        order.barrier(() => this.#passOn(message, delivery))
-        return
-      }
-      const letter = new OpenLetter(delivery, order)
-      try {
-        this.#take(message, letter)
-      } catch (error) {
-        const { logger } = this.#options.resolved
-        logger.error({ error, type: message.type }, 'a reply could not be handled; it is buried')
-        letter.bury('it could not be handled')
-      }
+      this.open()
+      this.#read(delivery, order)
     }
+  }
+
+  /** R5: the key is known. */
+  open(): void {
+    if (this.#early.length === 0) return
+    const early = this.#early
+    this.#early = []
+    for (const read of early) read()
   }
 
   /** What of this flow is not committed never will be by its present owner here: it is mail. */
@@ -116,6 +115,28 @@ export class ReplyReader {
   clear(): void {
     this.#pending.clear()
     this.#unknowns.clear()
+    this.#early = []
+  }
+
+  #read(delivery: Delivery, order: InOrder): void {
+    const read = readReply(delivery)
+    if (!read.ok) {
+      delivery.bury(read.reason) // R4
+      return
+    }
+    const { message } = read
+    if (message.type === 'barrier') {
+      order.barrier(() => this.#passOn(message, delivery))
+      return
+    }
+    const letter = new OpenLetter(delivery, order)
+    try {
+      this.#take(message, letter)
+    } catch (error) {
+      const { logger } = this.#options.resolved
+      logger.error({ error, type: message.type }, 'a reply could not be handled; it is buried')
+      letter.bury('it could not be handled')
+    }
   }
 
   #take(message: Exclude<ReplyMessage, BarrierMessage>, letter: Letter): void {

@@ -14,6 +14,9 @@ import type {
   CallRequest,
 } from '../../src/protocol/call.ts'
 import { namesOf } from '../../src/amqp/names.ts'
+import { baseTopology } from '../../src/amqp/zagflow-topology.ts'
+import { callKeyText } from '../../src/protocol/call-key.ts'
+import { tokenOf } from '../../src/protocol/token.ts'
 import { writeMessage } from '../../src/protocol/wire.ts'
 import { requestFor } from '../support/calls.ts'
 import { eventually } from '../support/eventually.ts'
@@ -478,4 +481,38 @@ test('a copy of a settled call is dropped by whoever reads its ask, and a parked
   await worker.asks(copy, 4)
   await eventually(() => letters.length === 1)
   assert.deepEqual(letters[0]?.body, { type: 'ask' })
+})
+
+test('an answer that is read before the engine knows its broker waits until it does: without the key of the tokens it would look forged', async (t) => {
+  const here = await site(t)
+  if (here === null) return
+  const letters: Mail[] = []
+  const slow = where(here, { job: 'PARKED', conductor: null, settled: false }, letters)
+  const worker = await HandWorker.start(t, here)
+  const { link, names } = worker
+  await link.declare(baseTopology(names))
+  const { secret } = await here.store.broker(here.namespace)
+  const key = { jobId: 'j', flowId: 'f', atom: 'a', direction: 'execute', call: 1 } as const
+  const said = {
+    v: 1,
+    type: 'result',
+    ...key,
+    token: tokenOf(secret, key),
+    worker: worker.id,
+  } as const
+  await worker.send({
+    exchange: names.replies,
+    routingKey: `${names.replies}.of-nobody`,
+    type: 'result',
+    body: writeMessage({ ...said, result: 7, startedAt: 1 }),
+  })
+  let answer = (): void => {}
+  const answered = new Promise<void>((resolve) => (answer = resolve))
+  const broker = (name: string) => answered.then(() => here.store.broker(name))
+  await engineOn(t, here, { store: { ...slow, broker } })
+  await eventually(async () => (await link.lookAt(names.unclaimed))?.messages === 0)
+  answer()
+  await eventually(() => letters.length === 1)
+  assert.equal(letters[0]?.key, `reply:${callKeyText(key)}`)
+  assert.equal((await link.lookAt(names.dead))?.messages, 0)
 })
