@@ -50,6 +50,8 @@ export class Wakeups {
   readonly #logger: Logger
   readonly #listeners = new Set<(wakeUp: WakeUp) => void>()
   #levels = 0
+  /** Levels that are being declared: once, for all who need them. */
+  #declaring: Promise<void> | null = null
   #underWay = 0
   #consumption: Consumption | null = null
 
@@ -117,7 +119,15 @@ export class Wakeups {
 
   /** A5. */
   async #need(levels: number): Promise<void> {
-    if (levels <= this.#levels) return
+    while (levels > this.#levels) {
+      this.#declaring ??= this.#declare(levels).finally(() => {
+        this.#declaring = null
+      })
+      await this.#declaring
+    }
+  }
+
+  async #declare(levels: number): Promise<void> {
     await this.#link.declare(delayTopology(this.#names, levels))
     this.#levels = Math.max(this.#levels, levels)
   }

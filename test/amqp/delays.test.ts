@@ -139,3 +139,20 @@ test('a level that somebody deleted is declared again when it is needed', async 
   await wakeIn(150)
   await eventually(() => due.length === 1)
 })
+
+test('many long waits at once declare their levels once', async (t) => {
+  const url = await ownHost(t)
+  if (url === undefined) return
+  const { broker, wakeups } = await waking(t, url)
+  const declare = t.mock.method(broker, 'declare')
+  const wakes = Array.from({ length: 300 }, (_, n) => {
+    const ms = n % 3 === 0 ? 400_000 : 1_000_000
+    return wakeups.at({ board: 'b', jobId: `${n}`, dueAt: Date.now() + ms }, ms)
+  })
+  await Promise.all(wakes)
+  // Each declaration takes a channel, and a connection has two thousand.
+  assert.equal(declare.mock.callCount(), 2)
+  // 400 s are 4,000 units, with bit 11 the highest; 1,000 s are 10,000, with bit 13.
+  assert.equal((await broker.lookAt(names.delayLevel(11)))?.messages, 100)
+  assert.equal((await broker.lookAt(names.delayLevel(13)))?.messages, 200)
+})
