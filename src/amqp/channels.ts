@@ -22,6 +22,11 @@ export function whenClosed(channel: Channel, closed: (reason: Error | undefined)
   channel.on('close', () => closed(reason))
 }
 
+/** Gives up a channel on which an answer did not come: the connection has room for so many. One that is gone already is no error. */
+export function giveUp(channel: Channel): void {
+  channel.close().catch(() => {}) // the answer may come as late as the other
+}
+
 function heard<C extends Channel>(channel: C, logger: Logger): C {
   // Without a listener an error would be thrown; who needs it, listens by itself.
   channel.on('error', (error) => logger.debug({ error }, 'the broker closed a channel'))

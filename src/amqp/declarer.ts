@@ -10,7 +10,7 @@ import type { Channel, ChannelModel } from 'amqplib'
 import type { Clock } from '../base/clock.ts'
 import { UnavailableError, UsageError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
-import { openChannel } from './channels.ts'
+import { giveUp, openChannel } from './channels.ts'
 import { ACCESS_REFUSED, cannotDeclare, codeOf, isRefusal, NOT_FOUND } from './faults.ts'
 import { within } from './timing.ts'
 import type { ExchangeSpec, QueueSpec, Topology } from './topology.ts'
@@ -114,8 +114,11 @@ export class Declarer {
       try {
         await answer(piece, (on) => piece.declare(on), channel)
       } catch (error) {
+        if (!isRefusal(error)) {
+          giveUp(channel)
+          throw error
+        }
         channel = undefined
-        if (!isRefusal(error)) throw error
         if (codeOf(error) === ACCESS_REFUSED && (await this.#isThere(model, piece))) continue
         const refusal = cannotDeclare(piece.what, error)
         logger.error({ error: refusal }, 'the broker refused a declaration; it is tried again')

@@ -10,7 +10,7 @@ import type { Channel, ChannelModel } from 'amqplib'
 import type { Clock } from '../base/clock.ts'
 import { UnavailableError, UsageError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
-import { openChannel } from './channels.ts'
+import { giveUp, openChannel } from './channels.ts'
 import { codeOf, isRefusal, NOT_FOUND, toError } from './faults.ts'
 import { within } from './timing.ts'
 import type { QueueSpec } from './topology.ts'
@@ -79,8 +79,9 @@ export class QueueDesk {
   /** What the question gives, or null if there is no such queue. */
   async #ask<T>(queue: string, question: (channel: Channel) => Promise<T>): Promise<T | null> {
     const { model, server, clock, logger } = this.#options
+    let channel: Channel | undefined
     try {
-      const channel = await openChannel(model, logger)
+      channel = await openChannel(model, logger)
       const answer = await within(clock, ANSWER_WITHIN_MS, question(channel), () => {
         return new Error(`no answer about the queue "${queue}" within ${ANSWER_WITHIN_MS} ms`)
       })
@@ -89,6 +90,7 @@ export class QueueDesk {
     } catch (thrown) {
       const error = toError(thrown)
       if (codeOf(error) === NOT_FOUND) return null
+      if (channel !== undefined) giveUp(channel)
       if (isRefusal(error)) {
         throw new UsageError(`the broker refused a question about the queue "${queue}"`, {
           cause: error,
