@@ -33,7 +33,7 @@ const CASES: readonly (readonly [args: readonly string[], expected: RegExp])[] =
   [['run', 'empty.mjs'], /empty\.mjs exports no flow/],
   [
     ['run', 'order.yaml', '--engine', 'paralel'],
-    /--engine: expected serial or parallel, got "paralel"/,
+    /--engine: expected one of serial, parallel, worker-based, got "paralel"/,
   ],
   [['run', 'order.yaml', '--concurrency', '0'], /Expected a whole number from 1/],
   [['run', 'order.yaml', '--persistence', 'mysql://u:secret@h/d'], /is not the URL of a store/],
