@@ -7,6 +7,7 @@
  * Q2  Every living conductor reads every orphaned queue: one of them is active. It is forgotten, then deleted, when no unfinished call
  *     names it and nothing is in it. This engine's own stays when it stops: its rows may name it.
  * Q3  A queue is never deleted while anything is in it.
+ * Q4  What is forgotten is deleted, sooner or later: who cannot delete it yet, since others read it, looks again.
  */
 import type { Consumption, Delivery } from '../../src/amqp/broker-link.ts'
 import type { Names } from '../../src/amqp/names.ts'
@@ -30,6 +31,8 @@ export interface ReplyQueuesOptions {
 export class ReplyQueues {
   readonly #options: ReplyQueuesOptions
   readonly #consumptions = new Map<string, Consumption>()
+  /** Q4: no conductor's, and there when it was looked at. */
+  readonly #left = new Set<string>()
   #conductor = ''
   #known: readonly ReplyQueueRecord[] = []
   #lookedAt = -Infinity
@@ -64,8 +67,15 @@ export class ReplyQueues {
         if (this.#consumptions.has(queue) || this.#isStopped) return
         this.#consume(queue)
       },
-      (error: unknown) => {
-        if (!this.#isStopped) logger.error({ error, queue }, 'a reply queue cannot be declared')
+      async (error: unknown) => {
+        if (this.#isStopped) return
+        if (queue === this.#options.own)
+          logger.error({ error, queue }, 'the reply queue cannot be declared; it is tried again')
+        else {
+          // Mostly another conductor has deleted it meanwhile: it must not come back with a later connection.
+          logger.debug({ error, queue }, 'a reply queue cannot be declared')
+          await link.undeclare([queue])
+        }
       },
     )
   }
@@ -127,7 +137,8 @@ export class ReplyQueues {
     const inUse = this.#options.inUse()
     const orphans = new Set<string>()
     for (const { queue, orphaned } of this.#known) if (orphaned && queue !== own) orphans.add(queue)
-    for (const queue of [...orphans, ...inUse]) this.use(queue)
+    for (const queue of [own, ...orphans, ...inUse]) this.use(queue)
+    for (const queue of [...this.#left]) await this.#delete(queue)
     for (const queue of [...this.#consumptions.keys()]) {
       if (this.#isStopped) return
       if (queue === own || queue === names.unclaimed || inUse.has(queue)) continue
@@ -148,15 +159,32 @@ export class ReplyQueues {
 
   /** It is of a living conductor, or of nobody: then the last one who read it deletes it (Q3). */
   async #close(queue: string): Promise<void> {
-    const { link, logger } = this.#options.resolved
+    const { link } = this.#options.resolved
     const isKnown = this.#known.some((known) => known.queue === queue && !known.orphaned)
     if (!isKnown && !(await this.#isEmpty(queue))) return
     const consumption = this.#consumptions.get(queue)
     this.#consumptions.delete(queue)
     await consumption?.close()
-    const how = isKnown ? {} : { delete: true, ifEmpty: true, ifUnused: true }
-    await link.undeclare([queue], how).catch((error: unknown) => {
-      logger.debug({ error, queue }, 'a reply queue was not deleted')
-    })
+    if (isKnown) {
+      await link.undeclare([queue])
+      return
+    }
+    this.#left.add(queue)
+    await this.#delete(queue)
+  }
+
+  /** Q3, Q4. */
+  async #delete(queue: string): Promise<void> {
+    const { link, logger } = this.#options.resolved
+    if (this.#consumptions.has(queue)) {
+      this.#left.delete(queue) // it came back, and is closed again when nobody needs it
+      return
+    }
+    try {
+      await link.undeclare([queue], { delete: true, ifEmpty: true, ifUnused: true })
+      if ((await link.lookAt(queue)) === null) this.#left.delete(queue)
+    } catch (error) {
+      logger.debug({ error, queue }, 'a reply queue was not deleted; it is tried again')
+    }
   }
 }
