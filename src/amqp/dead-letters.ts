@@ -13,6 +13,7 @@
 import { createHash } from 'node:crypto'
 import type { Channel, ConsumeMessage, Options } from 'amqplib'
 import type { Clock } from '../base/clock.ts'
+import { toJson } from '../base/codec.ts'
 import { UnavailableError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import type { CallKey } from '../protocol/call.ts'
@@ -24,6 +25,7 @@ import { codeOf, NOT_FOUND } from './faults.ts'
 import { AT_HEADER, QUEUE_HEADER, REASON_HEADER } from './graveyard.ts'
 import type { Names } from './names.ts'
 import { Publisher } from './publisher.ts'
+import { pause } from './timing.ts'
 
 /** A letter. Its body may hold what belongs to users. */
 export interface DeadLetter {
@@ -72,6 +74,8 @@ export interface DeadLettersOptions {
 export const MOST_LETTERS = 60_000
 /** No letter for so long: somebody else has what is missing. */
 const SILENCE_MS = 2_000
+/** What a queue is given to have its letters again. */
+const BACK_WITHIN_MS = 1_000
 /** Letters on their way back at once. */
 const WINDOW = 100
 /** Clocks of hosts may differ by so much. */
@@ -122,6 +126,8 @@ export class DeadLetters {
       })
       // Acknowledgements are not answered: what is asked next on the channel is, after them.
       await channel.checkQueue(queue)
+      await channel.close()
+      await this.#areBack(inQueue - found.filter(({ done }) => done !== undefined).length)
       return {
         inQueue,
         lookedAt: found.length,
@@ -133,6 +139,18 @@ export class DeadLetters {
       await publisher.stop(0)
       await channel.close().catch(() => undefined) // it may be lost already; L2: what is unsettled goes back
     }
+  }
+
+  /** L2: a queue has what was kept again a moment after the channel is gone. Who looks next is to see it; somebody else may have it. */
+  async #areBack(letters: number): Promise<void> {
+    const { connections, names, logger, clock } = this.#options
+    const channel = await openChannel(connections.consuming, logger)
+    const never = new AbortController().signal
+    for (const until = clock.now() + BACK_WITHIN_MS; clock.now() < until;) {
+      if ((await channel.checkQueue(names.dead)).messageCount >= letters) break
+      await pause(clock, 10, never)
+    }
+    await channel.close()
   }
 
   /** Lets `settle` look at each of `most` letters; acknowledges those that it is done with. */
@@ -172,11 +190,14 @@ export class DeadLetters {
         if (message === null || came >= most) return
         came += 1
         waitOn()
-        settle(message).then((settled) => {
-          if (settled.done !== undefined) channel.ack(message)
-          found.push(settled)
-          if (found.length === most) end()
-        }, fail)
+        settle(message)
+          .then((settled) => {
+            // Throws where the channel is gone: then it is still here, and the reading has failed already.
+            if (settled.done !== undefined) channel.ack(message)
+            found.push(settled)
+            if (found.length === most) end()
+          })
+          .catch(fail)
       }
       waitOn()
       channel
@@ -266,7 +287,7 @@ export function readLetter(message: ConsumeMessage, names: Names): DeadLetter {
   }
 }
 
-/** Of any object that has the members of a key: what cannot be used may well be of another version. */
+/** Of any object that has the members of a key, such as a database can be asked for: what cannot be used may well be of another version. */
 function callOf(body: Buffer): CallKey | undefined {
   let value: unknown
   try {
@@ -275,7 +296,16 @@ function callOf(body: Buffer): CallKey | undefined {
     return undefined
   }
   const read = callKeySchema.safeParse(value)
-  return read.success ? read.data : undefined
+  return read.success && isCarried(read.data) ? read.data : undefined
+}
+
+function isCarried(value: unknown): boolean {
+  try {
+    toJson(value)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** What the broker wrote when it put a message here by itself. */

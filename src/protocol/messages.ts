@@ -36,8 +36,8 @@ export const callKeySchema = z.object({
   flowId: name,
   atom: atomPath,
   direction: z.enum(['execute', 'revert', 'decide']),
-  /** Grows with each recorded answer of that atom and direction. From 1. */
-  call: z.number().int().positive(),
+  /** Grows with each recorded answer of that atom and direction. From 1; databases keep it in 32 bits. */
+  call: z.number().int().positive().max(2_147_483_647),
 })
 
 /** A call and the proof that whoever speaks of it was given its request. */

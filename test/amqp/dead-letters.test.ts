@@ -5,6 +5,7 @@ import { OperatorLink } from '../../src/amqp/operator-link.ts'
 import { namesOf, type Names } from '../../src/amqp/names.ts'
 import { callKeyText } from '../../src/protocol/call-key.ts'
 import { PROTOCOL_VERSION } from '../../src/protocol/messages.ts'
+import { eventually } from '../support/eventually.ts'
 import { lastFirst } from '../support/last-first.ts'
 import { leakCheck } from '../support/leak-check.ts'
 import { freshNamespace, rabbitmq } from '../support/rabbitmq.ts'
@@ -199,11 +200,42 @@ test('an operator whose link is lost in the middle loses no letter', async (t) =
     }),
   )
   const bodies = new Set<string>()
-  for (const queue of [names.dead, names.topic('default')]) {
+  const take = async (queue: string): Promise<void> => {
     for (let next = await channel.get(queue, { noAck: true }); next !== false;) {
       bodies.add(next.content.toString())
       next = await channel.get(queue, { noAck: true })
     }
   }
-  assert.equal(bodies.size, 20)
+  // The broker gives back what was unsettled when it sees that the connection is gone.
+  await eventually(async () => {
+    for (const queue of [names.dead, names.topic('default')]) await take(queue)
+    return bodies.size === 20
+  })
+})
+
+test('who looks again at once sees all that was kept', async (t) => {
+  const found = await site(t)
+  if (found === undefined) return
+  const { link, put, names } = found
+  for (let at = 1; at <= 50; at += 1) await put(`${at}`, { at })
+  for (let round = 0; round < 20; round += 1) {
+    const { lookedAt } = await link.deadLetters.read(() => 'keep', { limit: 10 })
+    assert.equal(lookedAt, 10)
+    assert.equal((await link.lookAt(names.dead))?.messages, 50, `in round ${round}`)
+  }
+})
+
+test('a letter about a call that no database can have is about none, so that nobody asks one', async (t) => {
+  const found = await site(t)
+  if (found === undefined) return
+  const { link, put } = found
+  const key = { jobId: 'j', flowId: 'f', atom: 'a', direction: 'execute', call: 1 }
+  for (const junk of [{ call: 2 ** 31 }, { jobId: 'j\0' }, { atom: '\ud800' }, {}])
+    await put(JSON.stringify({ ...key, ...junk }))
+  const calls: unknown[] = []
+  await link.deadLetters.read((letter) => {
+    calls.push(letter.call)
+    return 'keep'
+  })
+  assert.deepEqual(calls, [undefined, undefined, undefined, key])
 })
