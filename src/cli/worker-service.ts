@@ -35,13 +35,20 @@ export async function serveWorker(
     worker = await createWorker(input, logger)
     endWithFaults(worker, logger)
     stopping.watch(worker)
-    if (stopping.stage === 0) await worker.start()
+    if (stopping.stage === 0) await worker.start().catch(unlessStopped(stopping))
     if (stopping.stage === 0) sayReady(worker, input, terminal)
     onReady()
     return await stopping.ended
   } finally {
     stopping.end()
     await worker?.stop({ graceMs: 0 })
+  }
+}
+
+/** Whoever told it to stop before it was connected wants no error. */
+function unlessStopped(stopping: Stopping): (error: unknown) => void {
+  return (error) => {
+    if (stopping.stage === 0) throw error
   }
 }
 

@@ -240,6 +240,17 @@ test('what a worker cannot start with is said once, with what to do', { skip }, 
   assert.match(broken.stderr, /tasks cannot be loaded from tasks.mjs: broken/)
 })
 
+test('a worker that is told to stop before it is connected ends with 0, and says nothing of an error', async (t) => {
+  const place = await Workplace.create(t)
+  await place.write('tasks.mjs', TASKS)
+  const worker = place.start(['worker', '--tasks', 'tasks.mjs', '--broker', 'amqp://127.0.0.1:1/x'])
+  await worker.says(/cannot connect to the broker/)
+  worker.kill('SIGTERM')
+  assert.equal((await worker.ended).code, 0, worker.stderr())
+  assert.doesNotMatch(worker.stderr(), /^error:/m)
+  assert.equal(worker.stdout(), '')
+})
+
 function lives(pid: number): boolean {
   try {
     process.kill(pid, 0)
