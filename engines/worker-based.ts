@@ -164,15 +164,18 @@ export class WorkerBasedEngine implements Engine {
       throw error
     }
     if (this.#isStopped()) return
-    link.declare(baseTopology(this.#names)).catch((error: unknown) => {
-      if (!this.#isStopped()) logger.error({ error }, 'the topology cannot be declared')
-    })
+    void link
+      .declare(baseTopology(this.#names))
+      .catch((error: unknown) => {
+        if (!this.#isStopped()) logger.error({ error }, 'the topology cannot be declared')
+      })
+      // What is read has to be there first; what was refused is tried again by the link.
+      .then(() => this.#readShared())
     this.#unlisten = [
       link.onConnected(() => this.#connected()),
       link.onDisconnected(() => this.#disconnected()),
       link.onRoom(() => this.#publishing.pump()),
     ]
-    this.#announcements.start()
     this.#sweepAt = clock.now()
     if (link.isConnected) this.#connected()
     this.#tickLater()
@@ -234,6 +237,13 @@ export class WorkerBasedEngine implements Engine {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop()
+  }
+
+  /** What all conductors read, each its part. */
+  #readShared(): void {
+    if (this.#isStopped()) return
+    this.#queues.readUnclaimed()
+    this.#announcements.start()
   }
 
   #effects(): CallEffects {

@@ -46,12 +46,16 @@ export class ReplyQueues {
 
   /** Remembers its own queue, so that others read it when this one is gone, and begins to read. Throws `UnavailableError`. */
   async start(conductor: string): Promise<void> {
-    const { own, names, resolved } = this.#options
+    const { own, resolved } = this.#options
     this.#conductor = conductor
     await resolved.store.keepReplyQueue(own, conductor)
     if (this.#isStopped) return
     this.use(own)
-    this.#consume(names.unclaimed)
+  }
+
+  /** Begins to read answers whose queue is gone: once the topology was declared. */
+  readUnclaimed(): void {
+    if (!this.#isStopped) this.#consume(this.#options.names.unclaimed)
   }
 
   /** Q1. */

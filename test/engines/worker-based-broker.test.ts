@@ -18,6 +18,7 @@ import { baseTopology } from '../../src/amqp/zagflow-topology.ts'
 import { callKeyText } from '../../src/protocol/call-key.ts'
 import { tokenOf } from '../../src/protocol/token.ts'
 import { writeMessage } from '../../src/protocol/wire.ts'
+import { recordingLogger, type LogLine } from '../amqp/fixtures.ts'
 import { requestFor } from '../support/calls.ts'
 import { eventually } from '../support/eventually.ts'
 import { freshNamespace, rabbitmq } from '../support/rabbitmq.ts'
@@ -416,6 +417,24 @@ test('workers that announce themselves are in the store, until they say that the
   await eventually(async () => (await workers())[0]?.tasks[0] === 'charge')
   await announce(0)
   await eventually(async () => (await workers()).length === 0)
+})
+
+test('the first conductor of a new broker, connected before, reads nothing that is not declared yet', async (t) => {
+  const here = await site(t)
+  if (here === null) return
+  const lines: LogLine[] = []
+  const logger = recordingLogger(lines)
+  const link = new Broker({ urls: here.url, namespace: here.namespace, logger })
+  t.after(() => link.stop())
+  await link.start()
+  const engine = new WorkerBasedEngine({ link, store: here.store, board: 'main', ...FAST })
+  t.after(() => engine.stop())
+  await engine.start()
+  const { unclaimed, announcements } = namesOf(here.namespace)
+  for (const queue of [engine.replyTo, unclaimed, announcements])
+    await eventually(async () => (await link.lookAt(queue))?.consumers === 1)
+  const troubles = lines.filter(({ level }) => level === 'warn' || level === 'error')
+  assert.deepEqual(troubles, [])
 })
 
 test('the reply queue of a conductor that is gone is read, and deleted when nobody needs it', async (t) => {
