@@ -611,8 +611,9 @@ export class FlowDriver implements Committing, CallListener {
     if (onEvent !== undefined) for (const event of changes.told) onEvent(event)
     for (const told of changes.committed) told()
     if (commit.job !== undefined) {
-      // What runs elsewhere is found by its next owner.
-      if (this.#run.inflight > 0) this.#options.engine.forget(this.flowId)
+      // What runs elsewhere is found by its next owner; an answer that came during this commit is given back to go there by mail.
+      const isUncommitted = this.#changes.committed.length > 0
+      if (this.#run.inflight > 0 || isUncommitted) this.#options.engine.forget(this.flowId)
       this.#end(this.#endOf(commit.job))
       return
     }

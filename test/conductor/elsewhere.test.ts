@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import type { CallKey, CallListener, CallRequest, Engine } from '../../engines/engine.ts'
 import { eventually } from '../support/eventually.ts'
 import { linear, task, unordered } from '../support/flows.ts'
-import { freshStore, STORES } from '../support/stores.ts'
+import { behind, freshStore, STORES } from '../support/stores.ts'
 import { conductorOf, ended, jobWhen, postFlow, type StartOptions } from './fixtures.ts'
 
 interface Sent {
@@ -85,6 +85,32 @@ for (const name of STORES) {
     })
     assert.equal((await store.job(job.id))?.detail.state, 'SUCCESS')
     assert.equal(listener.note?.(request, { copy: 4 }), false)
+  })
+
+  test(`${name}: an answer that comes while its flow is being parked is given back, for nobody here will commit it`, async (t) => {
+    const real = await freshStore(t, name)
+    if (real === null) return
+    const engine = new HandEngine()
+    engine.isElsewhere = true
+    let given = false
+    const store = behind(real, (method, args) => {
+      const [batch] = args
+      if (method !== 'commit' || given || !Array.isArray(batch)) return
+      if (!JSON.stringify(batch).includes('PARKED')) return
+      given = true
+      const sent = engine.sent[0]
+      assert.ok(sent)
+      const { request, listener } = sent
+      listener.answer(request, { kind: 'succeeded', result: null, ...started }, () => {
+        throw new Error('it was not committed')
+      })
+    })
+    const { conductor } = conductorOf(t, store, { engine, registry: undefined, parkAfterMs: 50 })
+    await conductor.start()
+    const job = await postFlow(real, linear('f', [task('a')]))
+    await jobWhen(real, job.id, (found) => found.job.state === 'PARKED')
+    assert.ok(given)
+    await eventually(() => engine.forgotten.includes(job.flowId))
   })
 
   test(`${name}: a second answer to a call counts for nothing, and whoever gave it may forget it`, async (t) => {
