@@ -168,13 +168,14 @@ export class Broker implements BrokerLink {
     options: ConsumeOptions,
     onDelivery: (delivery: Delivery) => void,
   ): Consumption {
-    const { clock, logger } = this.#resolved
+    const { clock, logger, checkEveryMs } = this.#resolved
     const consumer: Consumer = new Consumer({
       ...options,
       queue,
       onDelivery,
       clock,
       logger,
+      checkEveryMs,
       redeclare: () => this.#redeclare(),
       bury: (lane, message, reason) => this.#graveyard.bury(lane, message, reason),
       onClosed: () => this.#consumers.delete(consumer),

@@ -9,6 +9,8 @@
  * K2  The broker ending the subscription (queue deleted, consumer timeout) or the channel ends the lane of its deliveries: they
  *     are not open any more, and the rest goes on in a new channel.
  * K3  What a listener throws ends nothing: the delivery is buried with the reason.
+ * K4  A subscription that the broker has lost without a word (seen with quorum queues that were deleted and declared again) is
+ *     noticed by looking: a queue that is gone, or says twice in a row that it has no consumer, is declared and consumed anew.
  */
 import type { ChannelModel, ConsumeMessage } from 'amqplib'
 import { delayAfterAttempt } from '../base/backoff.ts'
@@ -18,7 +20,7 @@ import type { Logger } from '../base/logger.ts'
 import type { ConsumeOptions, Consumption, Delivery } from './broker-link.ts'
 import { openChannel, whenClosed } from './channels.ts'
 import { ReceivedMessage, type Lane } from './delivery.ts'
-import { toError } from './faults.ts'
+import { codeOf, NOT_FOUND, toError } from './faults.ts'
 import { within } from './timing.ts'
 
 export interface ConsumerOptions extends ConsumeOptions {
@@ -26,6 +28,8 @@ export interface ConsumerOptions extends ConsumeOptions {
   readonly onDelivery: (delivery: Delivery) => void
   readonly clock: Clock
   readonly logger: Logger
+  /** K4, in ms. */
+  readonly checkEveryMs: number
   readonly redeclare: () => Promise<void>
   readonly bury: (lane: Lane, message: ConsumeMessage, reason: string) => Promise<boolean>
   /** Told when it is closed for good. */
@@ -52,6 +56,7 @@ export class Consumer implements Consumption {
   #working: Promise<void> | null = null
   #isStale = false
   #cancelRetry: (() => void) | null = null
+  #cancelLook: (() => void) | null = null
 
   constructor(options: ConsumerOptions) {
     this.#options = options
@@ -184,6 +189,37 @@ export class Consumer implements Consumption {
     this.#prefetch = prefetch
     this.#tag = ok.consumerTag
     this.#subscribedAt = clock.now()
+    this.#lookLater(lane, false)
+  }
+
+  #lookLater(lane: Lane, wasMissing: boolean): void {
+    const { clock, checkEveryMs } = this.#options
+    this.#cancelLook?.()
+    this.#cancelLook = clock.setTimer(() => {
+      this.#cancelLook = null
+      void this.#look(lane, wasMissing)
+    }, clock.now() + checkEveryMs)
+  }
+
+  /** K4. Never rejects. */
+  async #look(lane: Lane, wasMissing: boolean): Promise<void> {
+    const { queue, logger } = this.#options
+    let isMissing = false
+    let isGone = false
+    try {
+      const { consumerCount } = await this.#answer(lane.channel.checkQueue(queue))
+      isMissing = consumerCount === 0
+    } catch (thrown) {
+      const error = toError(thrown)
+      isGone = codeOf(error) === NOT_FOUND
+      if (!isGone) logger.debug({ error, queue }, 'a queue could not be looked at')
+    }
+    if (isGone || (isMissing && wasMissing)) {
+      if (this.#isClosed || this.#isCancelled) return
+      this.#tellDeleted()
+      // Where the queue is gone, so is the channel, and it is tried again already.
+      if (this.#lane === lane) this.#failed(new Error('the broker has lost the subscription'))
+    } else if (this.#lane === lane && this.#tag !== null) this.#lookLater(lane, isMissing)
   }
 
   /** K3. */
@@ -201,17 +237,22 @@ export class Consumer implements Consumption {
   /** K2: the broker ended the subscription. */
   #ended(lane: Lane): void {
     if (this.#lane !== lane || this.#isClosed) return
-    const { queue, logger, onDeleted } = this.#options
+    const { queue, logger } = this.#options
     logger.warn({ queue }, 'the queue was deleted; it is declared again')
     this.#mustRedeclare = true
     this.#leaveLane()
     void closeQuietly(lane)
+    this.#tellDeleted()
+    void this.#work()
+  }
+
+  #tellDeleted(): void {
+    const { queue, logger, onDeleted } = this.#options
     try {
       onDeleted?.()
     } catch (error) {
       logger.error({ error, queue }, 'what listens to a queue failed; it goes on')
     }
-    void this.#work()
   }
 
   #failed(error: Error): void {
@@ -238,6 +279,8 @@ export class Consumer implements Consumption {
     if (this.#lane !== null) this.#lane.isOpen = false
     this.#lane = null
     this.#tag = null
+    this.#cancelLook?.()
+    this.#cancelLook = null
   }
 
   async #closeLane(lane: Lane): Promise<void> {

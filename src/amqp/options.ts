@@ -30,6 +30,8 @@ export interface BrokerOptions {
   readonly publishTimeoutMs?: number | undefined
   /** Publications that are sent and not confirmed yet, at most; each is in memory. @default 1,000 */
   readonly window?: number | undefined
+  /** How often is looked whether the broker still knows each subscription, in ms: one may be lost with its queue. @default 15,000 */
+  readonly checkEveryMs?: number | undefined
   readonly tls?: BrokerTls | undefined
 }
 
@@ -43,6 +45,7 @@ export interface ResolvedBroker {
   readonly connectTimeoutMs: number
   readonly publishTimeoutMs: number
   readonly window: number
+  readonly checkEveryMs: number
   readonly tls: BrokerTls
 }
 
@@ -65,6 +68,7 @@ export function resolveBroker(options: BrokerOptions): ResolvedBroker {
     connectTimeoutMs: wholeFrom(1, 'connectTimeoutMs', options.connectTimeoutMs, 30_000),
     publishTimeoutMs: wholeFrom(1, 'publishTimeoutMs', options.publishTimeoutMs, 30_000),
     window: wholeFrom(1, 'window', options.window, 1000),
+    checkEveryMs: wholeFrom(1, 'checkEveryMs', options.checkEveryMs, 15_000),
     tls: options.tls ?? {},
   }
 }
