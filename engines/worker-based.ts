@@ -40,6 +40,8 @@ export type { CallState, CallStatus, WorkerBasedStatus } from './worker-based/st
 
 /** What `stop()` takes at most, in ms, whatever is away. */
 const STOP_WITHIN_MS = 2000
+/** After another epoch of the broker was heard of parked flows are woken, when what was being committed is: soon, and once more. */
+const WAKES_MS = [1000, 10_000]
 /** Calls that `status` lists unless told. */
 const LISTED_CALLS = 1000
 
@@ -78,6 +80,8 @@ export class WorkerBasedEngine implements Engine {
   #unlisten: readonly (() => void)[] = []
   #sweepAt = 0
   #lookAt = 0
+  /** When parked flows are to be woken, the next first. */
+  #wakeAt: number[] = []
   /** Counts connections, and the times between them. */
   #generation = 0
   /** The table knows of this connection. */
@@ -316,6 +320,7 @@ export class WorkerBasedEngine implements Engine {
     if (this.#isStopped() || !link.isConnected) return
     this.#reader.open()
     this.#lookAt = clock.now() + markerEveryMs
+    if (epoch !== this.#table.epoch) this.#wakeAt = WAKES_MS.map((ms) => clock.now() + ms)
     if (this.#isKnown) {
       this.#table.raised(epoch, clock.now())
       return
@@ -343,10 +348,24 @@ export class WorkerBasedEngine implements Engine {
       this.#lookAt = now + this.#resolved.markerEveryMs
       this.#epoch.look()
     }
+    if (now >= (this.#wakeAt[0] ?? Infinity)) {
+      this.#wakeAt.shift()
+      this.#wakeParked()
+    }
     if (now >= this.#sweepAt) {
       this.#sweepAt = now + sweepEveryMs
       this.#queues.sweep()
     }
+  }
+
+  /** Flows that were being parked while the broker was raised, here or where nobody had heard of it, missed being woken. */
+  #wakeParked(): void {
+    const { store, logger, clock } = this.#resolved
+    store.wakeParked().catch((error: unknown) => {
+      if (this.#isStopped()) return
+      logger.warn({ error }, 'parked flows could not be woken; trying again')
+      this.#wakeAt.push(clock.now() + (WAKES_MS[0] ?? 0))
+    })
   }
 
   /** G4. */

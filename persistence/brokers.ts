@@ -46,18 +46,23 @@ export async function raiseBroker(
   from: number,
 ): Promise<BrokerRecord> {
   const { tables, now, database } = dialect
-  const { brokers, jobs } = tables
+  const { brokers } = tables
   const raised = await database.transaction(async (executor) => {
     const [row] = await executor.run(sql`
       update ${brokers} set epoch = epoch + 1, marker = ${newMarker()}, changed_at = ${now()}
       where name = ${broker} and epoch = ${from} returning *`)
     if (row === undefined) return undefined
-    await executor.run(sql`
-      update ${jobs} set due_at = ${now()}, updated_at = ${now()}
-      where state = 'PARKED' and parked_for = 'task' and (due_at is null or due_at > ${now()})`)
+    await executor.run(wakeStatement(dialect))
     return row
   })
   return raised === undefined ? findBroker(dialect, broker) : readRecord(brokerColumns, raised)
+}
+
+/** Jobs that are parked for a task become due. */
+export function wakeStatement({ tables, now }: Dialect): Sql {
+  return sql`
+    update ${tables.jobs} set due_at = ${now()}, updated_at = ${now()}
+    where state = 'PARKED' and parked_for = 'task' and (due_at is null or due_at > ${now()})`
 }
 
 /** Whether the process in a column lives. */

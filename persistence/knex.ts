@@ -15,6 +15,7 @@ import {
   forgetQueue,
   keepQueueStatement,
   raiseBroker,
+  wakeStatement,
   readStanding,
   selectQueues,
 } from './brokers.ts'
@@ -341,6 +342,10 @@ export class KnexStore implements Store {
 
   async raiseBroker(broker: string, from: number): Promise<BrokerRecord> {
     return this.#do(() => raiseBroker(this.#dialect, broker, from))
+  }
+
+  async wakeParked(): Promise<void> {
+    await this.#run(wakeStatement(this.#dialect))
   }
 
   async keepReplyQueue(queue: string, conductor: string): Promise<void> {

@@ -363,7 +363,11 @@ export class MemoryStore implements Store {
 
   async raiseBroker(name: string, from: number): Promise<BrokerRecord> {
     const { broker, raised } = this.#brokers.raise(name, from)
-    if (!raised) return broker
+    if (raised) await this.wakeParked()
+    return broker
+  }
+
+  async wakeParked(): Promise<void> {
     const now = this.#now()
     for (const job of this.#jobs.values()) {
       const { record } = job
@@ -371,7 +375,6 @@ export class MemoryStore implements Store {
       record.updatedAt = now
       this.#makeDue(job, now)
     }
-    return broker
   }
 
   async keepReplyQueue(queue: string, conductor: string): Promise<void> {

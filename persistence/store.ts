@@ -384,6 +384,11 @@ export interface Store {
    */
   raiseBroker(name: string, from: number): Promise<BrokerRecord>
   /**
+   * Jobs parked for a task become due: the broker may have lost their calls. For those that were being parked while it was raised, by
+   * conductors that had not heard of it.
+   */
+  wakeParked(): Promise<void>
+  /**
    * Remembers a reply queue and the conductor (process id of its incarnation) that made it. Again is fine; a queue whose maker is
    * gone becomes that of who makes it anew.
    */

@@ -10,6 +10,7 @@ export type EngineStore = Pick<
   Store,
   | 'broker'
   | 'raiseBroker'
+  | 'wakeParked'
   | 'keepReplyQueue'
   | 'replyQueues'
   | 'forgetReplyQueue'

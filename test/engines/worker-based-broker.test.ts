@@ -95,6 +95,7 @@ function where({ store }: Site, standing: CallStanding, letters: Mail[]): Engine
   return {
     broker: (name) => store.broker(name),
     raiseBroker: (name, from) => store.raiseBroker(name, from),
+    wakeParked: () => store.wakeParked(),
     keepReplyQueue: (queue, conductor) => store.keepReplyQueue(queue, conductor),
     replyQueues: () => store.replyQueues(),
     forgetReplyQueue: (queue) => store.forgetReplyQueue(queue),

@@ -85,6 +85,20 @@ export function describeBrokers(open: Open): void {
       assert.deepEqual(new Set(promoted.map((job) => job.parkedFor)), new Set([null]))
     })
 
+    it('wake those, too, that were parked by somebody who had not heard of it', async (t) => {
+      const { store } = await open(t)
+      const dueAt = (await store.now()) + LONG_MS
+      const late = await parked(store, { state: 'PARKED', parkedFor: 'task', dueAt })
+      await parked(store, { state: 'PARKED', parkedFor: 'retry', dueAt })
+      assert.deepEqual(await store.promote('main', 10), [])
+      await store.wakeParked()
+      const promoted = await store.promote('main', 10)
+      assert.deepEqual(
+        promoted.map(({ id }) => id),
+        [late],
+      )
+    })
+
     it('have names that every database stores', async (t) => {
       const { store } = await open(t)
       await assert.rejects(store.broker('a\0b'), InvalidInputError)
