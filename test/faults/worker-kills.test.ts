@@ -6,7 +6,7 @@ import { freshNamespace, rabbitmq } from '../support/rabbitmq.ts'
 import { Fleet, told } from './fleet.ts'
 import { tasksEnd } from './load.ts'
 
-const KILLS = Number(process.env['ZAGFLOW_TEST_KILLS'] ?? 8)
+const KILLS = Number(process.env['ZAGFLOW_TEST_KILLS'] ?? 6)
 const SEED = Number(process.env['ZAGFLOW_TEST_FIRST_SEED'] ?? 1)
 
 for (const kind of ['sqlite', 'postgres'] as const) {
