@@ -168,9 +168,13 @@ async function lookAtTopics(
         mend: workerCommandFor(own.length > 0 ? own : [{ task: '', topic }]),
       })
     } else if (consumers > 0) {
-      const serve = consumers === 1 ? 'serves' : 'serve'
-      const says = `${name}: ${waiting(messages)}, ${count(consumers, 'worker')} ${serve} it`
-      tell({ what: 'topics', is: 'well', says })
+      // A worker may have several consumers of one topic.
+      const serving = workers.filter((worker) => worker.topics.includes(topic)).length
+      const who =
+        serving === 0
+          ? `${count(consumers, 'consumer')} of workers that do not announce themselves`
+          : `${count(serving, 'worker')} ${serving === 1 ? 'serves' : 'serve'} it`
+      tell({ what: 'topics', is: 'well', says: `${name}: ${waiting(messages)}, ${who}` })
     }
   }
 }

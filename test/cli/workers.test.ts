@@ -51,7 +51,12 @@ test('a flow file that ran in process runs over workers, unchanged', async (t) =
     workers.map(({ name, topics, tasks }) => ({ name, topics, tasks })),
     [{ name: 'w1', topics: ['default'], tasks: ['fail', 'gate', 'pack', 'send', 'sticky'] }],
   )
+  // One more consumer is no more worker: under load a worker has several.
+  const model = await connect(env['ZAGFLOW_BROKER'] ?? '')
+  const channel = await model.createChannel()
+  await channel.consume(`${env['ZAGFLOW_NAMESPACE']}.topic.default`, () => {})
   const doctor = await place.run(['doctor'], env)
+  await model.close()
   assert.equal(doctor.code, 0, doctor.stdout)
   assert.match(doctor.stdout, /✔ broker +amqp:\/\/127\.0\.0\.1:\S+ is RabbitMQ \d/)
   assert.match(doctor.stdout, /✔ topics +default: 0 requests wait, 1 worker serves it/)
