@@ -11,8 +11,6 @@
  * R4  No message stops a consumer, whatever is in it.
  * R5  Nothing is judged before the key of the tokens is known: what comes earlier waits, in its order.
  */
-import { timingSafeEqual } from 'node:crypto'
-import { Buffer } from 'node:buffer'
 import type { Delivery } from '../../src/amqp/broker-link.ts'
 import type { Names } from '../../src/amqp/names.ts'
 import type { CallAnswer } from '../../src/protocol/call.ts'
@@ -28,7 +26,7 @@ import type {
   RunningMessage,
   UnknownMessage,
 } from '../../src/protocol/messages.ts'
-import { tokenOf } from '../../src/protocol/token.ts'
+import { isSameToken, isTokenOf, tokenOf } from '../../src/protocol/token.ts'
 import { readReply, writeMessage } from '../../src/protocol/wire.ts'
 import type { CallTable } from './call-table.ts'
 import { InOrder } from './in-order.ts'
@@ -313,12 +311,12 @@ export class ReplyReader {
   #isGenuine(call: OpenCall, ref: CallRef): boolean {
     const secret = this.#options.secret()
     if (secret === null) return false
-    return isSame((call.token ??= tokenOf(secret, call.request)), ref.token)
+    return isSameToken((call.token ??= tokenOf(secret, call.request)), ref.token)
   }
 
   #isGenuineRef(ref: CallRef): boolean {
     const secret = this.#options.secret()
-    return secret !== null && isSame(tokenOf(secret, ref), ref.token)
+    return secret !== null && isTokenOf(secret, ref, ref.token)
   }
 
   #now(): number {
@@ -333,10 +331,4 @@ export function answerOf(message: ResultMessage | FailureMessage): CallAnswer {
   const { startedAt } = message
   if (message.type === 'result') return { kind: 'succeeded', result: message.result, startedAt }
   return { kind: 'failed', failure: message.failure, outcome: message.outcome, startedAt }
-}
-
-function isSame(expected: string, got: string): boolean {
-  const a = Buffer.from(expected)
-  const b = Buffer.from(got)
-  return a.length === b.length && timingSafeEqual(a, b)
 }

@@ -16,9 +16,13 @@ export function tokenOf(secret: string, key: CallKey): string {
 
 /** Whether this is the call's token. Takes the same time wherever the two differ. */
 export function isTokenOf(secret: string, key: CallKey, token: string): boolean {
-  const expected = Buffer.from(tokenOf(secret, key))
-  const got = Buffer.from(token)
-  return got.length === expected.length && timingSafeEqual(got, expected)
+  return isSameToken(tokenOf(secret, key), token)
+}
+
+/** The same, where the call's token is known. */
+export function isSameToken(expected: string, got: string): boolean {
+  const [a, b] = [Buffer.from(expected), Buffer.from(got)]
+  return a.length === b.length && timingSafeEqual(a, b)
 }
 
 function bytesOf(secret: string, key: CallKey): Buffer {
