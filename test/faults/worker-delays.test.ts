@@ -87,9 +87,9 @@ test(`${COUNT} delayed retries of ${SHORTEST_MS} to ${LONGEST_MS} ms: none is lo
     `late by ${shares(late)}; those that were parked: ${shares(lateParked)}; ${broken.length} later than promised; at most ${most} due in a second`,
   )
   assert.ok(most <= DUE_A_SECOND)
-  assert.ok(share(late, 0.5) <= 100, 'even the half of them is later than promised')
-  assert.ok(share(late, 1) <= 10_000, 'one was only found by chance')
-  // A machine that has other work at the same time keeps more of them waiting.
+  // A machine that has other work at the same time keeps them waiting, but not until somebody looks by chance.
+  assert.ok(share(late, 0.5) <= 1000, 'even the half of them is far later than promised')
+  assert.ok(share(late, 1) <= 20_000, 'one was only found by chance')
   if (IS_ALONE) assert.ok(broken.length <= COUNT / 100, `${broken.length} are later than promised`)
   await fleet.endAll()
 })
