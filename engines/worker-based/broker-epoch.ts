@@ -14,6 +14,9 @@ import { markerQueue, queuesOnly } from '../../src/amqp/zagflow-topology.ts'
 import type { BrokerRecord } from '../../persistence/store.ts'
 import type { ResolvedWorkerBased } from './options.ts'
 
+/** That of a row which was only just made: nobody has published anything in it, for its marker is never declared. */
+const UNUSED_EPOCH = 1
+const MARKER_COMES_WITHIN_MS = 300
 const TRYING_AGAIN = { delayMs: 100, factor: 2, maxDelayMs: 5000, jitter: 0.5 }
 
 export interface BrokerEpochOptions {
@@ -71,7 +74,7 @@ export class BrokerEpoch {
   }
 
   async #loop(): Promise<void> {
-    const { clock, logger, link } = this.#options.resolved
+    const { logger, link } = this.#options.resolved
     for (let attempt = 1; this.#isWanted || this.#isLost; attempt++) {
       if (this.#isStopped) return
       // It is looked at when there is a connection again.
@@ -85,16 +88,21 @@ export class BrokerEpoch {
       } catch (error) {
         if (this.#isStopped) return
         logger.warn({ error }, 'the marker of the broker could not be looked at; trying again')
-        await new Promise<void>((resolve) => {
-          const delayMs = delayAfterAttempt(attempt, TRYING_AGAIN, 'marker')
-          const cancel = clock.setTimer(resolve, clock.now() + delayMs)
-          this.#cancelPause = () => {
-            cancel()
-            resolve()
-          }
-        })
+        await this.#pause(delayAfterAttempt(attempt, TRYING_AGAIN, 'marker'))
       }
     }
+  }
+
+  /** At most until `stop()`. */
+  #pause(delayMs: number): Promise<void> {
+    const { clock } = this.#options.resolved
+    return new Promise((resolve) => {
+      const cancel = clock.setTimer(resolve, clock.now() + delayMs)
+      this.#cancelPause = () => {
+        cancel()
+        resolve()
+      }
+    })
   }
 
   async #lookOnce(): Promise<void> {
@@ -103,15 +111,26 @@ export class BrokerEpoch {
     const wasLost = this.#isLost
     const generation = this.#options.generation()
     let broker = await store.broker(link.namespace)
-    const marker = await link.lookAt(names.marker(broker.marker))
+    let marker = await link.lookAt(names.marker(broker.marker))
+    if (marker === null && broker.epoch > UNUSED_EPOCH) {
+      // Another conductor may have raised it just now, and be about to declare the marker.
+      await this.#pause(MARKER_COMES_WITHIN_MS)
+      if (this.#isStopped) return
+      broker = await store.broker(link.namespace)
+      marker = await link.lookAt(names.marker(broker.marker))
+    }
     // Another conductor may have raised it since copies were found lost: once is enough.
     const isRaised = this.#known !== null && broker.epoch > this.#known.epoch
     if (marker === null || (wasLost && !isRaised)) {
+      const isFirst = broker.epoch === UNUSED_EPOCH
       broker = await store.raiseBroker(link.namespace, broker.epoch)
-      logger.warn(
-        { epoch: broker.epoch, broker: link.namespace },
-        'the broker is new, or lost what it held: calls whose requests are gone are sent again',
-      )
+      const about = { epoch: broker.epoch, broker: link.namespace }
+      if (isFirst) logger.info(about, 'the broker is used for the first time with this database')
+      else
+        logger.warn(
+          about,
+          'the broker lost what it held: calls whose requests are gone are sent again',
+        )
       await this.#makeMarker(broker)
     }
     this.#known = broker
