@@ -6,6 +6,7 @@
  * D2  Who is tried again must be harmless to do twice: an answer that was lost may have been a success.
  * D3  After `stop()` no connection and no timer is left.
  */
+import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Knex } from 'knex'
 import { ClosedError, UnavailableError, UsageError } from '../src/base/errors.ts'
@@ -47,6 +48,8 @@ export class Database implements Executor {
   async start(): Promise<void> {
     if (this.#knex !== undefined) return
     this.#closed = new AbortController()
+    // Everything that waits to be tried again listens to it: while the database is away, that is many.
+    setMaxListeners(0, this.#closed.signal)
     this.#knex = await this.#options.open()
   }
 
