@@ -170,7 +170,9 @@ export class Consumer implements Consumption {
       if (this.#lane !== lane) return
       this.#leaveLane()
       if (this.#isClosed || this.#model === null) return
-      this.#failed(reason ?? new Error('the channel was closed'))
+      // Without a reason it goes with its connection, whose loss is told once for all.
+      if (reason === undefined) this.#failed(new Error('the channel was closed'), 'debug')
+      else this.#failed(reason)
     })
   }
 
@@ -255,7 +257,7 @@ export class Consumer implements Consumption {
     }
   }
 
-  #failed(error: Error): void {
+  #failed(error: Error, level: 'debug' | 'warn' = 'warn'): void {
     if (this.#model === null || this.#isClosed) return
     const { queue, clock, logger } = this.#options
     const lane = this.#lane
@@ -268,7 +270,7 @@ export class Consumer implements Consumption {
     if (this.#subscribedAt > 0 && clock.now() - this.#subscribedAt > GOOD_AFTER_MS)
       this.#attempt = 0
     const delayMs = delayAfterAttempt(++this.#attempt, RETRYING, queue)
-    logger.warn({ error, queue, delayMs }, 'a queue cannot be consumed; trying again')
+    logger[level]({ error, queue, delayMs }, 'a queue cannot be consumed; trying again')
     this.#cancelRetry = clock.setTimer(() => {
       this.#cancelRetry = null
       void this.#work()
