@@ -32,8 +32,11 @@ import { pause, within } from './timing.ts'
 import type { Topology } from './topology.ts'
 import { deadTopology } from './zagflow-topology.ts'
 
-/** Waits between rounds over all hosts. */
-const RECONNECTING = { delayMs: 100, factor: 2, maxDelayMs: 5000, jitter: 0.5 }
+/**
+ * Waits between rounds over all hosts. At most a second: a worker that comes back later than owners wait for it (`graceMs`, two
+ * seconds) would be taken for gone after an outage, and its calls be run again elsewhere.
+ */
+const RECONNECTING = { delayMs: 100, factor: 2, maxDelayMs: 1000, jitter: 0.5 }
 /** A link that stood so long was a good one: the next failure is a new one. */
 const GOOD_AFTER_MS = 10_000
 /** What opening one connection may take, in ms. */

@@ -10,6 +10,8 @@ import { tasksEnd } from './load.ts'
 
 const STRIKES = Number(process.env['ZAGFLOW_TEST_BROKER_STRIKES'] ?? 2)
 const SEED = Number(process.env['ZAGFLOW_TEST_FIRST_SEED'] ?? 1)
+/** More than a worker takes to connect again on a busy machine. */
+const GRACE_MS = 4000
 const BY_HAND =
   process.env['ZAGFLOW_TEST_LONG'] !== 'yes' && 'long; run it by ZAGFLOW_TEST_LONG=yes'
 
@@ -20,8 +22,8 @@ test(`RabbitMQ is killed and started again ${STRIKES} times under load: every jo
   const fleet = await Fleet.start(t, {
     store: 'postgres',
     place: { url: node.url, namespace: 'faults' },
-    // Nobody loses a claim here: whatever ran twice would be the fault of the outage.
-    conductor: { leaseMs: 60_000 },
+    // Nobody loses a claim here, and workers have time to come back: whatever ran twice would be the fault of the outage.
+    conductor: { leaseMs: 60_000, times: { graceMs: GRACE_MS } },
   })
   if (fleet === null) return
   await fleet.ready()
@@ -52,7 +54,7 @@ test(`the virtual host of RabbitMQ is wiped ${STRIKES} times under load: every j
   const fleet = await Fleet.start(t, {
     store: 'postgres',
     place: { url: node.url, namespace: 'faults' },
-    conductor: { leaseMs: 60_000 },
+    conductor: { leaseMs: 60_000, times: { graceMs: GRACE_MS } },
   })
   if (fleet === null) return
   await fleet.ready()
@@ -78,7 +80,7 @@ test(
     const fleet = await Fleet.start(t, {
       store: 'postgres',
       place: { url: cluster.url, namespace: 'faults' },
-      conductor: { leaseMs: 60_000 },
+      conductor: { leaseMs: 60_000, times: { graceMs: GRACE_MS } },
     })
     if (fleet === null) return
     await fleet.ready()
