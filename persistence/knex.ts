@@ -379,21 +379,25 @@ export class KnexStore implements Store {
       seen_at = ${now()}, expires_at = ${now()} + ${leaseMs}`
     return this.#do(async () => {
       const renewed = await database.run(sql`
-        update ${processes} set ${told} where id = ${id} and expires_at > ${now()} returning id`)
+        update ${processes} set ${told}
+        where id = ${id} and kind = ${process.kind} and expires_at > ${now()} returning id`)
       if (renewed.length > 0) return true
       const [row] = await database.run(sql`
         insert into ${processes} (id, kind, name, host, pid, board, topics, tasks, signatures, load, started_at, seen_at, expires_at)
         values (${id}, ${process.kind}, ${process.name}, ${process.host}, ${process.pid}, ${process.board},
           ${json(process.topics)}, ${json(process.tasks)}, ${json(process.signatures)}, ${json(process.load)},
           ${now()}, ${now()}, ${now()} + ${leaseMs})
-        on conflict (id) do update set ${told} returning started_at, seen_at`)
+        on conflict (id) do update set ${told} where ${processes}.kind = ${process.kind}
+        returning started_at, seen_at`)
       // It was there and had run out, unless it began now.
       return row !== undefined && Number(row['started_at']) === Number(row['seen_at'])
     })
   }
 
-  async endProcess(id: string): Promise<void> {
-    await this.#run(sql`delete from ${this.#dialect.tables.processes} where id = ${id}`)
+  async endProcess(id: string, kind?: ProcessRecord['kind']): Promise<void> {
+    const { processes } = this.#dialect.tables
+    const ofKind = kind === undefined ? nothing : sql`and kind = ${kind}`
+    await this.#run(sql`delete from ${processes} where id = ${id} ${ofKind}`)
   }
 
   async processes(

@@ -398,6 +398,7 @@ export class MemoryStore implements Store {
     const now = this.#now()
     const { leaseMs, ...announced } = process
     const before = this.#processes.get(process.id)
+    if (before !== undefined && before.kind !== process.kind) return false
     this.#processes.set(process.id, {
       ...announced,
       startedAt: before?.startedAt ?? now,
@@ -407,8 +408,8 @@ export class MemoryStore implements Store {
     return before === undefined || before.expiresAt > now
   }
 
-  async endProcess(id: string): Promise<void> {
-    this.#processes.delete(id)
+  async endProcess(id: string, kind?: ProcessRecord['kind']): Promise<void> {
+    if (kind === undefined || this.#processes.get(id)?.kind === kind) this.#processes.delete(id)
   }
 
   async processes(

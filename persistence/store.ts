@@ -404,9 +404,13 @@ export interface Store {
   /** How calls stand, in the order asked: for whoever reads a message about a flow that is not his. */
   standing(calls: readonly CallPlace[]): Promise<readonly CallStanding[]>
 
-  /** Announces or renews a process; false: the lease had run out meanwhile (its claims may be others' by now). */
+  /**
+   * Announces or renews a process; false: the lease had run out meanwhile (its claims may be others' by now), or the id is that of a
+   * process of another kind, which stays as it is.
+   */
   beat(process: Heartbeat): Promise<boolean>
-  endProcess(id: string): Promise<void>
+  /** Forgets a process; of that kind only, if one is given. */
+  endProcess(id: string, kind?: ProcessRecord['kind']): Promise<void>
   processes(filter?: {
     readonly kind?: 'conductor' | 'worker'
     readonly board?: string

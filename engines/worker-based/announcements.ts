@@ -59,7 +59,7 @@ export class Announcements {
     const { store, board } = this.#options.resolved
     const { worker, name, host, pid, topics, tasks, load, leaseMs } = message
     if (leaseMs <= 0) {
-      await store.endProcess(worker)
+      await store.endProcess(worker, 'worker')
       return
     }
     await store.beat({

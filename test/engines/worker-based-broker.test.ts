@@ -100,7 +100,7 @@ function where({ store }: Site, standing: CallStanding, letters: Mail[]): Engine
     replyQueues: () => store.replyQueues(),
     forgetReplyQueue: (queue) => store.forgetReplyQueue(queue),
     beat: (process) => store.beat(process),
-    endProcess: (id) => store.endProcess(id),
+    endProcess: (id, kind) => store.endProcess(id, kind),
     standing: async (calls) => calls.map(() => standing),
     mail: async (_jobId, mail) => {
       letters.push(mail)

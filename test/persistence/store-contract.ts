@@ -950,6 +950,19 @@ export function describeStore(
         assert.deepEqual(await store.processes({ kind: 'conductor' }), [])
       })
 
+      it('are nothing that a process of another kind can speak for, whatever id it gives itself', async (t) => {
+        const { store } = await open(t)
+        await store.beat(beatOf('c1', 60_000))
+        assert.equal(await store.beat(beatOf('c1', 60_000, { kind: 'worker' })), false)
+        await store.endProcess('c1', 'worker')
+        assert.deepEqual(
+          (await store.processes()).map(({ id, kind }) => [id, kind]),
+          [['c1', 'conductor']],
+        )
+        await store.endProcess('c1', 'conductor')
+        assert.deepEqual(await store.processes(), [])
+      })
+
       it('are told when their lease had run out', async (t) => {
         const { store } = await open(t)
         await store.beat(beatOf('c1', 1))
