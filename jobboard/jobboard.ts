@@ -57,11 +57,18 @@ export interface JobBoard<C extends BoardClaim = BoardClaim> {
   readonly outsideStore: boolean
   start(): Promise<void>
   stop(): Promise<void>
-  post(posting: Posting): Promise<void>
+  /**
+   * Puts a posting on the board. False: there is no room for it now; the store keeps it, and a promoter posts it later. Boards
+   * in the store always have room.
+   */
+  post(posting: Posting): Promise<boolean>
   /** Claims up to `limit` of the best candidates. Fewer, or none, when there are no more. */
   claim(conductor: string, limit: number): Promise<readonly C[]>
-  /** Gives a claim back on the board; the store's row is the conductor's to release. */
-  abandon(claim: BoardClaim): Promise<void>
+  /**
+   * Gives a claim back on the board; the store's row is the conductor's to release. `epoch`: what the store knows, where that is
+   * ahead of the board; the next claim goes above it.
+   */
+  abandon(claim: BoardClaim, options?: { readonly epoch?: number | undefined }): Promise<void>
   /** Removes a posting whose end (or park) is committed, with its claim. */
   consume(claim: BoardClaim): Promise<void>
   findOwner(jobId: string): Promise<Owner | null>
@@ -71,4 +78,44 @@ export interface JobBoard<C extends BoardClaim = BoardClaim> {
     readonly limit?: number
   }): AsyncIterable<BoardEntry>
   watch(listener: (event: BoardEvent) => void): () => void
+  /** How conductors of a board outside the store know of each other. Boards in the store have none: the store's rows do it. */
+  readonly fleet?: BoardFleet | undefined
+}
+
+/** What a conductor says of itself to the others of its board. */
+export interface FleetMember {
+  /** Of this incarnation, as in the store's table of processes. */
+  readonly id: string
+  /** Stable over restarts, unique among those that live. */
+  readonly name: string
+  /** Flows that it takes at once. */
+  readonly capacity: number
+}
+
+/**
+ * Conductors that share a board outside the store.
+ *
+ * Invariants
+ * T1  Membership is for speed and fairness (who tries which posting first) and for people; no write depends on it.
+ * T2  One member leads at a time, as far as anybody can tell: what the leader does is idempotent, so that two do no harm.
+ */
+export interface BoardFleet {
+  /**
+   * Registers for as long as the board lives, over lost sessions too. A second process of that name waits until the first one's
+   * session may have ended, then throws `ConflictError`.
+   */
+  join(member: FleetMember): Promise<void>
+  leave(): Promise<void>
+  /** Those that live, by name. */
+  members(): Promise<readonly FleetMember[]>
+  /** Told when members come or go. Calling what it returns ends that. */
+  onMembers(listener: () => void): () => void
+  /** Tries to be, or to stay, the one leader; whether it is. Asked again each round. */
+  lead(): Promise<boolean>
+  /** Lets another one lead, for example because the store is away from here. */
+  resign(): Promise<void>
+  /** The postings that the board shows, as `<job>.<posting>`. */
+  postings(): Promise<ReadonlySet<string>>
+  /** How many more postings of this priority find room. */
+  room(priority: number): Promise<number>
 }

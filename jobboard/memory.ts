@@ -93,10 +93,11 @@ export class MemoryPostings {
   }
 
   /** @internal */
-  abandon(claim: BoardClaim): void {
+  abandon(claim: BoardClaim, epoch: number): void {
     const node = this.#nodes.get(nameOf(claim))
     if (node?.claim?.owner.claimId !== claim.claimId) return
     node.claim = null
+    node.epoch = Math.max(node.epoch, epoch)
     this.#offer(node)
   }
 
@@ -214,10 +215,11 @@ export class MemoryBoard implements JobBoard {
     this.#postings.disconnect(this)
   }
 
-  async post(posting: Posting): Promise<void> {
+  async post(posting: Posting): Promise<boolean> {
     this.#check()
     checkPosting(posting)
     this.#postings.post({ ...posting })
+    return true
   }
 
   async claim(conductor: string, limit: number): Promise<readonly BoardClaim[]> {
@@ -226,9 +228,12 @@ export class MemoryBoard implements JobBoard {
     return this.#postings.claim(this, conductor, limit)
   }
 
-  async abandon(claim: BoardClaim): Promise<void> {
+  async abandon(
+    claim: BoardClaim,
+    { epoch = 0 }: { readonly epoch?: number | undefined } = {},
+  ): Promise<void> {
     this.#check()
-    this.#postings.abandon(claim)
+    this.#postings.abandon(claim, epoch)
   }
 
   async consume(claim: BoardClaim): Promise<void> {

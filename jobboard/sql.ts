@@ -83,10 +83,11 @@ export class SqlBoard<C extends BoardClaim = BoardClaim> implements JobBoard<C> 
   }
 
   /** The job's row must be there; one that still waits for its board becomes claimable. */
-  async post(posting: Posting): Promise<void> {
+  async post(posting: Posting): Promise<boolean> {
     checkStarted(this.name, this.#state)
     checkPosting(posting)
     await this.#store.posted([posting.jobId])
+    return true
   }
 
   async claim(conductor: string, limit: number): Promise<readonly C[]> {

@@ -149,8 +149,6 @@ export class Claims {
       return
     }
     // The board was rebuilt from an older state: the next claim goes on above what the store knows.
-    const { id: jobId, posting, priority, createdAt, epoch } = job
-    await board.post({ jobId, posting, priority, createdAt, epoch })
-    await board.abandon(claim)
+    await board.abandon(claim, { epoch: job.epoch })
   }
 }
