@@ -22,9 +22,20 @@ export function whenClosed(channel: Channel, closed: (reason: Error | undefined)
   channel.on('close', () => closed(reason))
 }
 
+/**
+ * Closes a channel in order: what was written on it before is worked off. Resolves when the broker has answered, or when the channel is
+ * gone, also together with its connection (the library then leaves who closes it without an answer, for ever). Never rejects.
+ */
+export function closeChannel(channel: Channel): Promise<void> {
+  return new Promise((resolve) => {
+    channel.on('close', resolve)
+    channel.close().then(resolve, () => resolve()) // it was gone already
+  })
+}
+
 /** Gives up a channel on which an answer did not come: the connection has room for so many. One that is gone already is no error. */
 export function giveUp(channel: Channel): void {
-  channel.close().catch(() => {}) // the answer may come as late as the other
+  void closeChannel(channel) // the answer may come as late as the other
 }
 
 function heard<C extends Channel>(channel: C, logger: Logger): C {

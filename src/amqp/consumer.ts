@@ -18,7 +18,7 @@ import type { Clock } from '../base/clock.ts'
 import { UnavailableError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import type { ConsumeOptions, Consumption, Delivery } from './broker-link.ts'
-import { openChannel, whenClosed } from './channels.ts'
+import { closeChannel, openChannel, whenClosed } from './channels.ts'
 import { ReceivedMessage, type Lane } from './delivery.ts'
 import { codeOf, NOT_FOUND, toError } from './faults.ts'
 import { within } from './timing.ts'
@@ -243,7 +243,7 @@ export class Consumer implements Consumption {
     logger.warn({ queue }, 'the queue was deleted; it is declared again')
     this.#mustRedeclare = true
     this.#leaveLane()
-    void closeQuietly(lane)
+    void closeChannel(lane.channel)
     this.#tellDeleted()
     void this.#work()
   }
@@ -263,7 +263,7 @@ export class Consumer implements Consumption {
     const lane = this.#lane
     if (lane !== null) {
       this.#leaveLane()
-      void closeQuietly(lane)
+      void closeChannel(lane.channel)
     }
     if (this.#cancelRetry !== null) return
     this.#mustRedeclare = true
@@ -288,7 +288,7 @@ export class Consumer implements Consumption {
   async #closeLane(lane: Lane): Promise<void> {
     this.#leaveLane()
     try {
-      await this.#answer(closeQuietly(lane))
+      await this.#answer(closeChannel(lane.channel))
     } catch (error) {
       this.#options.logger.debug({ error }, 'the broker does not answer; the channel is left')
     }
@@ -300,13 +300,5 @@ export class Consumer implements Consumption {
       const reason = `no answer within ${ANSWER_WITHIN_MS} ms: is a majority of the cluster up?`
       return new UnavailableError(`the queue "${queue}"`, { reason })
     })
-  }
-}
-
-async function closeQuietly({ channel }: Lane): Promise<void> {
-  try {
-    await channel.close()
-  } catch {
-    // It is gone already.
   }
 }

@@ -19,7 +19,7 @@ import type { Logger } from '../base/logger.ts'
 import type { CallKey } from '../protocol/call.ts'
 import { callKeySchema } from '../protocol/messages.ts'
 import { readRequest, writeMessage } from '../protocol/wire.ts'
-import { openChannel, whenClosed } from './channels.ts'
+import { closeChannel, openChannel, whenClosed } from './channels.ts'
 import type { Connections } from './connection.ts'
 import { codeOf, NOT_FOUND } from './faults.ts'
 import { AT_HEADER, QUEUE_HEADER, REASON_HEADER } from './graveyard.ts'
@@ -126,7 +126,7 @@ export class DeadLetters {
       })
       // Acknowledgements are not answered: what is asked next on the channel is, after them.
       await channel.checkQueue(queue)
-      await channel.close()
+      await closeChannel(channel)
       await this.#areBack(inQueue - found.filter(({ done }) => done !== undefined).length)
       return {
         inQueue,
@@ -137,7 +137,7 @@ export class DeadLetters {
       }
     } finally {
       await publisher.stop(0)
-      await channel.close().catch(() => undefined) // it may be lost already; L2: what is unsettled goes back
+      await closeChannel(channel) // it may be lost already; L2: what is unsettled goes back
     }
   }
 
@@ -150,7 +150,7 @@ export class DeadLetters {
       if ((await channel.checkQueue(names.dead)).messageCount >= letters) break
       await pause(clock, 10, never)
     }
-    await channel.close()
+    await closeChannel(channel)
   }
 
   /** Lets `settle` look at each of `most` letters; acknowledges those that it is done with. */

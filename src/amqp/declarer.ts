@@ -4,14 +4,15 @@
  * Invariants
  * D1  What is added is kept and declared at every connect. The same name twice is the same thing (Y2); its bindings add up.
  * D2  A piece that the broker refuses keeps no other piece from standing. It is told, and tried again, slowly.
- * D3  Who may not declare may still use: a piece that exists stands.
+ * D3  Who may not declare may still use: a piece that exists stands. Of a binding nobody can say whether it exists: it is tried
+ *     once more when its exchange was found, for the permission may have come together with that (a virtual host made anew).
  */
 import type { Channel, ChannelModel } from 'amqplib'
 import type { Clock } from '../base/clock.ts'
 import { UnavailableError, UsageError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
-import { giveUp, openChannel } from './channels.ts'
-import { ACCESS_REFUSED, cannotDeclare, codeOf, isRefusal, NOT_FOUND } from './faults.ts'
+import { closeChannel, giveUp, openChannel } from './channels.ts'
+import { ACCESS_REFUSED, cannotDeclare, codeOf, isRefusal } from './faults.ts'
 import { within } from './timing.ts'
 import type { ExchangeSpec, QueueSpec, Topology } from './topology.ts'
 
@@ -20,8 +21,9 @@ interface Piece {
   /** For people: `the queue "zag.dead"`. */
   readonly what: string
   declare(channel: Channel): Promise<unknown>
-  /** Throws 404 if it is not there. */
+  /** Throws 404 if it is not there; of a binding: if its exchange is not. */
   find(channel: Channel): Promise<unknown>
+  readonly isBinding: boolean
 }
 
 export interface DeclarerOptions {
@@ -38,7 +40,8 @@ export class Declarer {
   readonly #options: DeclarerOptions
   readonly #exchanges = new Map<string, ExchangeSpec>()
   readonly #queues = new Map<string, QueueSpec>()
-  #stopRetrying: () => void = () => {}
+  /** Ends each of those that try again: several may have been declaring at the same time. */
+  readonly #retrying = new Set<() => void>()
 
   constructor(options: DeclarerOptions) {
     this.#options = options
@@ -92,8 +95,8 @@ export class Declarer {
 
   /** The connection is gone. */
   leave(): void {
-    this.#stopRetrying()
-    this.#stopRetrying = () => {}
+    for (const end of this.#retrying) end()
+    this.#retrying.clear()
   }
 
   async #apply(
@@ -119,27 +122,38 @@ export class Declarer {
           throw error
         }
         channel = undefined
-        if (codeOf(error) === ACCESS_REFUSED && (await this.#isThere(model, piece))) continue
+        if (codeOf(error) === ACCESS_REFUSED && (await this.#stands(model, piece))) continue
         const refusal = cannotDeclare(piece.what, error)
         logger.error({ error: refusal }, 'the broker refused a declaration; it is tried again')
         refused.push({ piece, error: refusal })
       }
     }
-    await channel?.close()
+    if (channel !== undefined) await closeChannel(channel)
     return refused
   }
 
   /** D3. */
-  async #isThere(model: ChannelModel, piece: Piece): Promise<boolean> {
+  async #stands(model: ChannelModel, piece: Piece): Promise<boolean> {
+    if ((await this.#refusalOf(model, piece.find)) !== undefined) return false
+    if (!piece.isBinding) return true
+    const code = await this.#refusalOf(model, piece.declare)
+    return code === undefined || code === ACCESS_REFUSED
+  }
+
+  /** The code of the broker's refusal; undefined: it does not refuse. Throws when the connection fails. */
+  async #refusalOf(
+    model: ChannelModel,
+    run: (channel: Channel) => Promise<unknown>,
+  ): Promise<number | string | undefined> {
     const channel = await openChannel(model, this.#options.logger)
     try {
-      await piece.find(channel)
-      await channel.close()
-      return true
+      await run(channel)
     } catch (error) {
-      if (codeOf(error) === NOT_FOUND || codeOf(error) === ACCESS_REFUSED) return false
+      if (isRefusal(error)) return codeOf(error)
       throw error
     }
+    await closeChannel(channel)
+    return undefined
   }
 
   #retryLater(
@@ -161,13 +175,16 @@ export class Declarer {
       } catch (error) {
         // The connection failed: the next one declares everything.
         logger.debug({ error }, 'could not declare again')
+      } finally {
+        this.#retrying.delete(end)
       }
     }
     const cancel = clock.setTimer(() => void retry(), clock.now() + delayMs)
-    this.#stopRetrying = () => {
+    const end = (): void => {
       isOver = true
       cancel()
     }
+    this.#retrying.add(end)
   }
 }
 
@@ -179,8 +196,8 @@ function piecesOf({ exchanges, queues }: Topology): readonly Piece[] {
       bindings.map(({ exchange, key }) => ({
         what: `the binding of the exchange "${name}" to "${exchange}"`,
         declare: (channel: Channel) => channel.bindExchange(name, exchange, key),
-        // Bindings cannot be looked at: where both ends exist, it is taken to be there.
         find: (channel: Channel) => channel.checkExchange(exchange),
+        isBinding: true,
       })),
     ),
     ...queues.flatMap((queue) => [
@@ -189,6 +206,7 @@ function piecesOf({ exchanges, queues }: Topology): readonly Piece[] {
         what: `the binding of the queue "${queue.name}" to "${exchange}"`,
         declare: (channel: Channel) => channel.bindQueue(queue.name, exchange, key),
         find: (channel: Channel) => channel.checkExchange(exchange),
+        isBinding: true,
       })),
     ]),
   ]
@@ -203,6 +221,7 @@ function exchangePiece({ name, type, alternate }: ExchangeSpec): Piece {
         ...(alternate === undefined ? {} : { alternateExchange: alternate }),
       }),
     find: (channel) => channel.checkExchange(name),
+    isBinding: false,
   }
 }
 
@@ -217,6 +236,7 @@ function queuePiece({ name, kind, exclusive = false, arguments: given }: QueueSp
         arguments: { 'x-queue-type': kind, ...given },
       }),
     find: (channel) => channel.checkQueue(name),
+    isBinding: false,
   }
 }
 

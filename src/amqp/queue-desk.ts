@@ -10,7 +10,7 @@ import type { Channel, ChannelModel } from 'amqplib'
 import type { Clock } from '../base/clock.ts'
 import { UnavailableError, UsageError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
-import { giveUp, openChannel } from './channels.ts'
+import { closeChannel, giveUp, openChannel } from './channels.ts'
 import { codeOf, isRefusal, NOT_FOUND, toError } from './faults.ts'
 import { within } from './timing.ts'
 import type { QueueSpec } from './topology.ts'
@@ -85,7 +85,7 @@ export class QueueDesk {
       const answer = await within(clock, ANSWER_WITHIN_MS, question(channel), () => {
         return new Error(`no answer about the queue "${queue}" within ${ANSWER_WITHIN_MS} ms`)
       })
-      await channel.close()
+      await closeChannel(channel)
       return answer
     } catch (thrown) {
       const error = toError(thrown)

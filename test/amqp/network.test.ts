@@ -237,3 +237,44 @@ test('a host that takes connections and says nothing does not hold start() longe
   await assert.rejects(broker.start(), UnavailableError)
   assert.ok(performance.now() - startedAt < 3000)
 })
+
+/** The method that closes a channel, as it is in its frame: class 20, method 40. */
+const CHANNEL_CLOSE = Buffer.from([0, 20, 0, 40])
+
+test('a connection that is lost while a channel is being closed leaves nobody waiting for its answer', async (t) => {
+  leakCheck(t)
+  const way = await proxied(t)
+  if (way === undefined) return
+  const { broker } = await linkTo(t, way.url)
+  const stalled = way.proxy.stallAt(CHANNEL_CLOSE, 1)
+  let isDeclared = false
+  const declared = broker.declare(plainQueue('q')).then(() => (isDeclared = true))
+  await stalled
+  way.proxy.cut()
+  await eventually(() => isDeclared || !broker.isConnected)
+  way.proxy.mend()
+  await eventually(() => isDeclared, { withinMs: 20_000 })
+  await declared
+})
+
+test('a consumer whose queue is declared again while the connection is lost consumes on the next one', async (t) => {
+  leakCheck(t)
+  const way = await proxied(t)
+  if (way === undefined) return
+  const { broker } = await linkTo(t, way.url)
+  const direct = await linkTo(t, way.direct, { namespace: 'other' })
+  await broker.declare(plainQueue('q'))
+  const { has } = collect(broker, 'q')
+  await direct.broker.publish(messageFor('q'))
+  await has(1)
+  // First it closes the channel of its subscription, then that on which it has declared again.
+  const stalled = way.proxy.stallAt(CHANNEL_CLOSE, 2)
+  await direct.broker.undeclare(['q'], { delete: true })
+  await stalled
+  way.proxy.cut()
+  await eventually(() => !broker.isConnected)
+  way.proxy.mend()
+  await eventually(() => broker.isConnected, { withinMs: 20_000 })
+  await direct.broker.publish(messageFor('q'))
+  await has(2, { withinMs: 20_000 })
+})

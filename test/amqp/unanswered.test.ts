@@ -1,4 +1,7 @@
-/** A broker that does not answer on a channel, as one without a majority of its hosts does: played, for a real one cannot be made to. */
+/**
+ * A broker that does not answer on a channel, as one without a majority of its hosts does, or changes its mind between two answers:
+ * played, for a real one cannot be made to.
+ */
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { ChannelModel } from 'amqplib'
@@ -44,4 +47,27 @@ test('nor does a declaration', async () => {
   const declarer = new Declarer({ clock, logger })
   for (let n = 0; n < 3; n += 1) await late(declarer.declare(model, plainQueue('q')), clock)
   assert.equal(open(), 0)
+})
+
+test('a binding that was refused before the permission came with its exchange is bound: nobody could see that it is missing', async () => {
+  let binds = 0
+  const model = {
+    createChannel: async () => ({
+      on: () => {},
+      close: async () => {},
+      assertQueue: async () => ({}),
+      checkExchange: async () => ({}),
+      bindQueue: async () => {
+        if (binds++ === 0) throw Object.assign(new Error('ACCESS_REFUSED'), { code: 403 })
+        return {}
+      },
+    }),
+  }
+  const declarer = new Declarer({ clock: manualClock(0), logger })
+  const bindings = [{ exchange: 'x', key: 'k' }]
+  await declarer.declare(model as unknown as ChannelModel, {
+    exchanges: [],
+    queues: [{ name: 'q', kind: 'classic', bindings }],
+  })
+  assert.equal(binds, 2)
 })

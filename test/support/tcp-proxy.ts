@@ -11,6 +11,8 @@ export interface TcpProxy {
   mend(): void
   /** Keeps connections open, but lets nothing through: a peer that vanished silently. */
   stall(): void
+  /** Stalls as soon as a client has sent these bytes so many times from now on, and resolves then; they do not arrive any more. */
+  stallAt(bytes: Uint8Array, times: number): Promise<void>
 }
 
 /** A proxy on a free port of the loopback interface; it ends with the test. */
@@ -20,6 +22,7 @@ export async function tcpProxy(
 ): Promise<TcpProxy> {
   const sockets = new Set<net.Socket>()
   let mode: 'open' | 'cut' | 'stalled' = 'open'
+  let trap: ((bytes: Buffer) => void) | undefined
   const server = net.createServer((near) => {
     if (mode === 'cut') {
       near.destroy()
@@ -32,6 +35,7 @@ export async function tcpProxy(
     ] as const) {
       sockets.add(from)
       from.on('data', (bytes) => {
+        if (from === near) trap?.(bytes)
         if (mode !== 'stalled') to.write(bytes)
       })
       from.on('error', () => to.destroy())
@@ -63,5 +67,16 @@ export async function tcpProxy(
     stall: () => {
       mode = 'stalled'
     },
+    stallAt: (wanted, times) =>
+      new Promise((resolve) => {
+        let seen = 0
+        trap = (bytes) => {
+          for (let at = bytes.indexOf(wanted); at >= 0; at = bytes.indexOf(wanted, at + 1)) seen++
+          if (seen < times) return
+          trap = undefined
+          mode = 'stalled'
+          resolve()
+        }
+      }),
   }
 }
