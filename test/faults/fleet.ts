@@ -10,7 +10,7 @@ import { freshUrl, storeAt } from '../support/stores.ts'
 import { checkJob, linesByJob } from './check-job.ts'
 import { PROGRAM, type EngineTimes, type ProgramOptions } from './conductor-program.ts'
 import { newLedger, readLedger, writeLine } from './ledger.ts'
-import { allEnd, keepPosting } from './load.ts'
+import { allEnd, underLoad } from './load.ts'
 import { WORKER_PROGRAM, type WorkerProgramOptions } from './worker-program.ts'
 import type { Work } from './workload.ts'
 
@@ -127,7 +127,7 @@ export class Fleet {
     const victim = random.pick(of.filter(isReady))
     writeLine(this.ledger, { what: 'killed', pid: victim.pid })
     assert.ok(victim.kill('SIGKILL'), `it had ended by itself: ${victim.stderr()}`)
-    await victim.ended
+    await victim.ends()
     of[of.indexOf(victim)] = of === this.conductors ? this.startConductor() : this.startWorker()
   }
 
@@ -136,7 +136,7 @@ export class Fleet {
     await process.prints('ready', { withinMs: 60_000 })
     const startedAt = performance.now()
     process.kill('SIGTERM')
-    assert.deepEqual(await process.ended, { code: 0, signal: null }, process.stderr())
+    assert.deepEqual(await process.ends(), { code: 0, signal: null }, process.stderr())
     return Math.round(performance.now() - startedAt)
   }
 
@@ -146,14 +146,8 @@ export class Fleet {
     strike: (random: Random) => Promise<void>,
     { withinMs = 90_000 }: { readonly withinMs?: number } = {},
   ): Promise<void> {
-    let isStriking = true
-    const posting = keepPosting(this.store, new Random(seed + 1), this.works, () => isStriking)
-    try {
-      await strike(new Random(seed))
-    } finally {
-      isStriking = false
-      await posting
-    }
+    const { works } = this
+    await underLoad(this.store, { seed: seed + 1, works }, () => strike(new Random(seed)))
     await allEnd(this.store, this.processes, { withinMs })
   }
 

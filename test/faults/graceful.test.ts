@@ -11,7 +11,7 @@ import { freshUrl, storeAt } from '../support/stores.ts'
 import { checkJob, linesByJob } from './check-job.ts'
 import { PROGRAM, type ProgramOptions } from './conductor-program.ts'
 import { newLedger, readLedger } from './ledger.ts'
-import { allEnd, keepPosting, tasksEnd } from './load.ts'
+import { allEnd, tasksEnd, underLoad } from './load.ts'
 import type { Work } from './workload.ts'
 
 const RESTARTS = 6
@@ -41,21 +41,19 @@ for (const kind of ['sqlite', 'postgres'] as const) {
     const random = new Random(SEED)
     const running = [start(t, options), start(t, options)]
     const works = new Map<string, Work>()
-    let restarting = true
-    const posting = keepPosting(store, new Random(SEED + 1), works, () => restarting)
     const took: number[] = []
-    for (let restart = 0; restart < RESTARTS; restart++) {
-      const leaving = running[restart % 2] as NodeProcess
-      await leaving.prints('ready', { withinMs: 30_000 })
-      await tasksEnd(ledger, random.below(60))
-      const startedAt = performance.now()
-      leaving.kill('SIGTERM')
-      assert.deepEqual(await leaving.ended, { code: 0, signal: null }, leaving.stderr())
-      took.push(Math.round(performance.now() - startedAt))
-      running[restart % 2] = start(t, options)
-    }
-    restarting = false
-    await posting
+    await underLoad(store, { seed: SEED + 1, works }, async () => {
+      for (let restart = 0; restart < RESTARTS; restart++) {
+        const leaving = running[restart % 2] as NodeProcess
+        await leaving.prints('ready', { withinMs: 60_000 })
+        await tasksEnd(ledger, random.below(60))
+        const startedAt = performance.now()
+        leaving.kill('SIGTERM')
+        assert.deepEqual(await leaving.ends(), { code: 0, signal: null }, leaving.stderr())
+        took.push(Math.round(performance.now() - startedAt))
+        running[restart % 2] = start(t, options)
+      }
+    })
     await allEnd(store, running)
     for (const ms of took) assert.ok(ms < options.graceMs, `a stop took ${ms} ms`)
     const lines = linesByJob(readLedger(ledger))
@@ -88,7 +86,7 @@ for (const kind of ['sqlite', 'postgres'] as const) {
     await eventually(() => begun().length === 1, { withinMs: 30_000 })
     const startedAt = performance.now()
     first.kill('SIGTERM')
-    assert.deepEqual(await first.ended, { code: 0, signal: null }, first.stderr())
+    assert.deepEqual(await first.ends(), { code: 0, signal: null }, first.stderr())
     const took = performance.now() - startedAt
     assert.ok(took < options.graceMs + SLACK_MS, `took ${took} ms`)
     assert.ok(readLedger(ledger).some(({ what }) => what === 'aborted'))
@@ -122,7 +120,7 @@ for (const kind of ['sqlite', 'postgres'] as const) {
     const { id: late } = await postFlow(store, linear('g', [task('a', { task: 'work' })]))
     conductor.kill('SIGTERM')
     const startedAt = performance.now()
-    assert.deepEqual(await conductor.ended, { code: 0, signal: null }, conductor.stderr())
+    assert.deepEqual(await conductor.ends(), { code: 0, signal: null }, conductor.stderr())
     const took = performance.now() - startedAt
     assert.ok(took < 5000 + SLACK_MS, `took ${took} ms`)
     assert.equal((await store.job(id))?.job.state, 'UNCLAIMED')

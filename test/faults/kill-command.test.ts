@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict'
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
-import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { connect } from '../../src/index.ts'
 import { freshDatabase, postgres } from '../support/postgres.ts'
+import { lastFirst } from '../support/last-first.ts'
 import { Random } from '../support/random.ts'
+import { spawnNode, type NodeProcess } from '../support/spawn-node.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 import { openStore } from '../../persistence/index.ts'
 import { journey } from './command-tasks.ts'
+import { newLedger, readLedger } from './ledger.ts'
 
 const command = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 const tasks = fileURLToPath(new URL('./command-tasks.js', import.meta.url))
@@ -18,9 +18,8 @@ const JOBS = 60
 const KILLS = 8
 
 /** Starts `zagflow conductor`, and says when it is ready. */
-async function startConductor(t: TestContext, url: string): Promise<ChildProcess> {
+async function startConductor(t: TestContext, url: string): Promise<NodeProcess> {
   const args = [
-    command,
     'conductor',
     '--tasks',
     tasks,
@@ -31,21 +30,16 @@ async function startConductor(t: TestContext, url: string): Promise<ChildProcess
     '--log',
     'silent',
   ]
-  const child = spawn(process.execPath, args, {
-    env: { ...process.env, ZAGFLOW_PERSISTENCE: url },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  t.after(() => child.kill('SIGKILL'))
-  await once(child.stdout, 'data')
-  return child
+  const conductor = spawnNode(lastFirst(t), command, args, { ZAGFLOW_PERSISTENCE: url })
+  await conductor.prints(/\n/, { withinMs: 60_000 })
+  return conductor
 }
 
 async function killUnderLoad(t: TestContext, url: string): Promise<void> {
   const seed = Date.now() % 100_000
   t.diagnostic(`seed ${seed}`)
   const random = new Random(seed)
-  const ledger = path.join(await temporaryFolder(t), 'ledger.txt')
-  await writeFile(ledger, '')
+  const ledger = await newLedger(lastFirst(t))
   const zag = await connect({ persistence: url, environment: {} })
   t.after(() => zag.close())
   const jobs = await Promise.all(
@@ -56,20 +50,20 @@ async function killUnderLoad(t: TestContext, url: string): Promise<void> {
   for (let kill = 0; kill < KILLS; kill++) {
     await new Promise((resolve) => setTimeout(resolve, 50 + random.below(400)))
     conductor.kill('SIGKILL')
-    await once(conductor, 'exit')
+    await conductor.ends()
     conductor = await startConductor(t, url)
   }
-  for (const job of jobs) assert.equal((await job.outcome()).state, 'SUCCESS')
+  const signal = AbortSignal.timeout(120_000)
+  for (const job of jobs) assert.equal((await job.outcome({ signal })).state, 'SUCCESS')
   conductor.kill('SIGTERM')
-  assert.deepEqual(await once(conductor, 'exit'), [0, null])
+  assert.deepEqual(await conductor.ends(), { code: 0, signal: null }, conductor.stderr())
 
-  const lines = (await readFile(ledger, 'utf8')).trim().split('\n')
   const ended = new Map<string, number>()
   const began = new Map<string, number>()
-  for (const line of lines) {
-    const [what = '', key = ''] = line.split(' ')
-    const counts = what === 'begin' ? began : ended
-    counts.set(key, (counts.get(key) ?? 0) + 1)
+  for (const line of readLedger(ledger)) {
+    if (line.what !== 'begin' && line.what !== 'end') continue
+    const counts = line.what === 'begin' ? began : ended
+    counts.set(line.key, (counts.get(line.key) ?? 0) + 1)
   }
   // Every call kept its first key: no failure was ever recorded, so no second call was made.
   assert.equal(began.size, JOBS * 4)

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { eventually } from '../support/eventually.ts'
 import { lastFirst } from '../support/last-first.ts'
 import { Random } from '../support/random.ts'
 import { spawnNode, type NodeProcess } from '../support/spawn-node.ts'
@@ -9,7 +10,7 @@ import { freshUrl, storeAt } from '../support/stores.ts'
 import { checkJob, linesByJob } from './check-job.ts'
 import { PROGRAM, type ProgramOptions } from './conductor-program.ts'
 import { newLedger, readLedger, writeLine } from './ledger.ts'
-import { allEnd, keepPosting, tasksEnd } from './load.ts'
+import { allEnd, tasksEnd, underLoad } from './load.ts'
 import type { Work } from './workload.ts'
 
 const KILLS = Number(process.env['ZAGFLOW_TEST_KILLS'] ?? 25)
@@ -28,27 +29,26 @@ for (const kind of ['sqlite', 'postgres'] as const) {
     const running: NodeProcess[] = Array.from({ length: CONDUCTORS }, start)
 
     const works = new Map<string, Work>()
-    let killing = true
-    const posting = keepPosting(store, new Random(SEED + 1), works, () => killing)
-    for (let kill = 0; kill < KILLS; kill++) {
-      await tasksEnd(ledger, random.below(60))
-      await sleep(random.below(20))
-      const ready = running.filter((conductor) => conductor.stdout().includes('ready'))
-      const victim = random.pick(ready)
-      writeLine(ledger, { what: 'killed', pid: victim.pid })
-      assert.ok(victim.kill('SIGKILL'), `it had ended by itself: ${victim.stderr()}`)
-      await victim.ended
-      running[running.indexOf(victim)] = start()
-    }
-    killing = false
-    await posting
+    await underLoad(store, { seed: SEED + 1, works }, async () => {
+      for (let kill = 0; kill < KILLS; kill++) {
+        await tasksEnd(ledger, random.below(60))
+        await sleep(random.below(20))
+        const isReady = (conductor: NodeProcess): boolean => conductor.stdout().includes('ready')
+        await eventually(() => running.some(isReady), { withinMs: 60_000 })
+        const victim = random.pick(running.filter(isReady))
+        writeLine(ledger, { what: 'killed', pid: victim.pid })
+        assert.ok(victim.kill('SIGKILL'), `it had ended by itself: ${victim.stderr()}`)
+        await victim.ends()
+        running[running.indexOf(victim)] = start()
+      }
+    })
     await allEnd(store, running, { withinMs: 90_000 })
     for (const conductor of running) {
-      await conductor.prints('ready', { withinMs: 30_000 })
+      await conductor.prints('ready', { withinMs: 60_000 })
       conductor.kill('SIGTERM')
     }
     for (const conductor of running) {
-      assert.deepEqual(await conductor.ended, { code: 0, signal: null }, conductor.stderr())
+      assert.deepEqual(await conductor.ends(), { code: 0, signal: null }, conductor.stderr())
     }
 
     const lines = linesByJob(readLedger(ledger))

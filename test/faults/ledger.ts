@@ -1,6 +1,10 @@
 /**
- * What happened outside of Zagflow, in one file that survives every process: each line is one append, so the order of lines is
- * the order of what they tell, over all processes of the machine.
+ * What happened outside of Zagflow, in one file that survives every process.
+ *
+ * J1  Each record is one append, so the order of records is the order of what they tell, over all processes of the machine.
+ * J2  A record brings the newline before it as well as the one behind it: SIGKILL may leave a part of one, and the next does not
+ *     go on in its line.
+ * J3  A part of a record is none: whoever wrote it died before it could act on it.
  */
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -64,18 +68,24 @@ export type LedgerLine =
   /** The broker loses all it holds now. */
   | { readonly what: 'wiped'; readonly pid: number }
 
+/** Adds one record. */
 export function writeLine(ledger: string, line: LedgerLine): void {
-  appendFileSync(ledger, `${JSON.stringify(line)}\n`)
+  appendFileSync(ledger, `\n${JSON.stringify(line)}\n`) // J2
 }
 
+/**
+ * All records so far.
+ * @throws SyntaxError where something is no record, nor the beginning of one.
+ */
 export function readLedger(ledger: string): readonly LedgerLine[] {
-  const text = readFileSync(ledger, 'utf8')
-  // The last line may be just being written.
-  return text
-    .slice(0, text.lastIndexOf('\n') + 1)
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line) as LedgerLine)
+  const lines = readFileSync(ledger, 'utf8').split('\n')
+  lines.pop() // the last one may be just being written
+  return lines.filter((line) => !isPart(line)).map((line) => JSON.parse(line) as LedgerLine)
+}
+
+/** J3: records are objects, and no value within one is: only a whole one ends with a brace. */
+function isPart(line: string): boolean {
+  return line === '' || (`{"what":"`.startsWith(line.slice(0, 9)) && !line.endsWith('}'))
 }
 
 /** An empty ledger of one test. */

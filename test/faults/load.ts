@@ -5,7 +5,7 @@ import type { JobState, Store } from '../../persistence/store.ts'
 import { postFlow } from '../conductor/fixtures.ts'
 import { eventually } from '../support/eventually.ts'
 import type { NodeProcess } from '../support/spawn-node.ts'
-import type { Random } from '../support/random.ts'
+import { Random } from '../support/random.ts'
 import { readLedger } from './ledger.ts'
 import { randomWork, type Work } from './workload.ts'
 
@@ -20,8 +20,27 @@ export async function openJobs(store: Store): Promise<number> {
   return jobs.length
 }
 
-/** Posts work as fast as it is done, so that there is always some. */
-export async function keepPosting(
+/**
+ * Does something while work of all shapes is posted, as fast as it is done, so that there is always some; ends when both have ended,
+ * whichever fails. What is posted is put to `works`.
+ */
+export async function underLoad(
+  store: Store,
+  load: { readonly seed: number; readonly works: Map<string, Work> },
+  strike: () => Promise<void>,
+): Promise<void> {
+  let isStriking = true
+  const posting = keepPosting(store, new Random(load.seed), load.works, () => isStriking)
+  const striking = strike().finally(() => {
+    isStriking = false
+  })
+  const ends = await Promise.allSettled([posting, striking])
+  const reasons = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : []))
+  if (reasons.length > 1) throw new AggregateError(reasons, 'posting failed, and so did the strike')
+  if (reasons.length > 0) throw reasons[0]
+}
+
+async function keepPosting(
   store: Store,
   random: Random,
   works: Map<string, Work>,

@@ -12,7 +12,7 @@ import { tcpProxy } from '../persistence/tcp-proxy.ts'
 import { checkJob, linesByJob } from './check-job.ts'
 import { PROGRAM, type ProgramOptions } from './conductor-program.ts'
 import { newLedger, readLedger } from './ledger.ts'
-import { allEnd, keepPosting, tasksEnd } from './load.ts'
+import { allEnd, tasksEnd, underLoad } from './load.ts'
 import type { Work } from './workload.ts'
 
 const SEED = Number(process.env['ZAGFLOW_TEST_FIRST_SEED'] ?? 1)
@@ -44,17 +44,15 @@ async function survive(
     logs: true,
   }
   const running = [1, 2].map(() => spawnNode(lastFirst(t), PROGRAM, [JSON.stringify(options)]))
-  for (const conductor of running) await conductor.prints('ready', { withinMs: 30_000 })
+  for (const conductor of running) await conductor.prints('ready', { withinMs: 60_000 })
   const works = new Map<string, Work>()
   const random = new Random(SEED)
-  let striking = true
-  const posting = keepPosting(store, new Random(SEED + 1), works, () => striking)
-  for (let at = 0; at < times; at++) {
-    await tasksEnd(ledger, 10 + random.below(40))
-    await strike(at)
-  }
-  striking = false
-  await posting
+  await underLoad(store, { seed: SEED + 1, works }, async () => {
+    for (let at = 0; at < times; at++) {
+      await tasksEnd(ledger, 10 + random.below(40))
+      await strike(at)
+    }
+  })
   await allEnd(store, running)
   const lines = linesByJob(readLedger(ledger))
   let again = 0
@@ -67,7 +65,7 @@ async function survive(
   t.diagnostic(`${works.size} jobs, ${calls} calls, of which ${again} ran again under their key`)
   for (const conductor of running) {
     conductor.kill('SIGTERM')
-    assert.deepEqual(await conductor.ended, { code: 0, signal: null }, conductor.stderr())
+    assert.deepEqual(await conductor.ends(), { code: 0, signal: null }, conductor.stderr())
   }
   return { again, logs: running.map(({ stderr }) => stderr()) }
 }

@@ -14,7 +14,7 @@ import { freshUrl, storeAt } from '../support/stores.ts'
 import { checkJob, linesByJob } from './check-job.ts'
 import { PROGRAM, type ProgramOptions } from './conductor-program.ts'
 import { newLedger, readLedger, type LedgerLine } from './ledger.ts'
-import { allEnd, keepPosting, tasksEnd } from './load.ts'
+import { allEnd, tasksEnd, underLoad } from './load.ts'
 import type { Work } from './workload.ts'
 
 const PAUSES = 4
@@ -37,25 +37,23 @@ for (const kind of ['sqlite', 'postgres'] as const) {
     const options = { url, ledger, leaseMs: LEASE_MS, parkAfterMs: 150, maxFlows: 60, logs: true }
     const random = new Random(SEED)
     const running = [start(t, options), start(t, options)]
-    for (const conductor of running) await conductor.prints('ready', { withinMs: 30_000 })
+    for (const conductor of running) await conductor.prints('ready', { withinMs: 60_000 })
     const works = new Map<string, Work>()
-    let pausing = true
-    const posting = keepPosting(store, new Random(SEED + 1), works, () => pausing)
     let robbed = 0
-    for (let pause = 0; pause < PAUSES; pause++) {
-      const sleeper = running[pause % 2] as NodeProcess
-      const held = await robbedWhileAsleep(store, url, ledger, sleeper, random)
-      await eventually(
-        () => {
-          const still = heldBy(readLedger(ledger), sleeper.pid)
-          return [...held].every((job) => !still.has(job))
-        },
-        { withinMs: 15_000, everyMs: 50 },
-      )
-      robbed += held.size
-    }
-    pausing = false
-    await posting
+    await underLoad(store, { seed: SEED + 1, works }, async () => {
+      for (let pause = 0; pause < PAUSES; pause++) {
+        const sleeper = running[pause % 2] as NodeProcess
+        const held = await robbedWhileAsleep(store, url, ledger, sleeper, random)
+        await eventually(
+          () => {
+            const still = heldBy(readLedger(ledger), sleeper.pid)
+            return [...held].every((job) => !still.has(job))
+          },
+          { withinMs: 60_000, everyMs: 50 },
+        )
+        robbed += held.size
+      }
+    })
     await allEnd(store, running)
     const lines = linesByJob(readLedger(ledger))
     for (const [id, work] of works) {
@@ -63,7 +61,7 @@ for (const kind of ['sqlite', 'postgres'] as const) {
     }
     for (const conductor of running) {
       conductor.kill('SIGTERM')
-      assert.deepEqual(await conductor.ended, { code: 0, signal: null }, conductor.stderr())
+      assert.deepEqual(await conductor.ends(), { code: 0, signal: null }, conductor.stderr())
     }
     t.diagnostic(
       `${works.size} jobs, ${robbed} of them taken over from a conductor that stood still`,

@@ -33,7 +33,7 @@ test(`a task kills its process among ${NEIGHBOURS} neighbours: after ${DELIVERY_
   // Whoever watches over workers starts it again.
   const [worker] = fleet.workers
   assert.ok(worker)
-  assert.deepEqual(await worker.ended, { code: null, signal: 'SIGKILL' })
+  assert.deepEqual(await worker.ends(), { code: null, signal: 'SIGKILL' })
   fleet.workers[0] = fleet.startWorker()
 
   for (const { id } of neighbours) {

@@ -41,6 +41,20 @@ test('prints() fails with what was printed instead, if the process ends before',
   await assert.rejects(spawnNode(t, file).prints('ready'), /ended before .*ready[^]*no such file/)
 })
 
+test('ends() waits for the end; of a process that goes on it tells what it printed, and does not wait for ever', async (t) => {
+  const file = await program(
+    t,
+    'console.log("up"); process.once("SIGTERM", () => console.log("no")); setInterval(() => {}, 1000)',
+  )
+  const child = spawnNode(t, file)
+  await child.prints('up')
+  child.kill('SIGTERM')
+  await child.prints('no')
+  await assert.rejects(child.ends({ withinMs: 50 }), /expected it to end[^]*up\nno/)
+  child.kill('SIGTERM')
+  assert.deepEqual(await child.ends(), { code: null, signal: 'SIGTERM' })
+})
+
 test('a process that still runs is killed after its test', async (t) => {
   const file = await program(t, 'console.log("up"); setInterval(() => {}, 1000)')
   const inner = new EndedByHand()

@@ -27,6 +27,11 @@ export interface NodeProcess {
   /** Resolves when it has ended and all its output was read. */
   readonly ended: Promise<ProcessEnd>
   /**
+   * The same, for one that is about to end.
+   * @throws Error with both outputs when it has not ended after `withinMs` (default 60 s).
+   */
+  ends(options?: { readonly withinMs?: number }): Promise<ProcessEnd>
+  /**
    * Waits until its stdout holds a text or matches a pattern, and returns all of its stdout.
    * @throws Error with both outputs when it ends before, or when `withinMs` (default 10 s) have passed.
    */
@@ -69,6 +74,11 @@ export function spawnNode(
     stderr: () => stderr,
     kill: (signal = 'SIGTERM') => child.kill(signal),
     ended,
+    async ends({ withinMs = 60_000 } = {}) {
+      return eventually(() => end, { withinMs }).catch((error: unknown) => {
+        throw new Error(`expected it to end${both()}`, { cause: error })
+      })
+    },
     async prints(expected, { withinMs = 10_000 } = {}) {
       const found = () =>
         typeof expected === 'string' ? stdout.includes(expected) : expected.test(stdout)
