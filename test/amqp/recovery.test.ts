@@ -166,7 +166,8 @@ test('a broker of our own', async (t) => {
   await t.test(
     'what waits while publishers are blocked fails at its deadline; what was sent does not',
     async (t) => {
-      const { broker } = await linkTo(t, server.url, { publishTimeoutMs: 300 })
+      // Long enough for the broker to say that it blocks, short enough to wait for.
+      const { broker } = await linkTo(t, server.url, { publishTimeoutMs: 2000 })
       await broker.declare(plainQueue('late'))
       await server.blockPublishers()
       t.after(() => server.unblockPublishers())

@@ -4,6 +4,7 @@
  * A start is made as short as it can be: no plugin, settings as terms of Erlang (reading `rabbitmq.conf` costs 2 s
  * more), a name server that runs already, and readiness asked of the node's own port.
  */
+import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
@@ -205,9 +206,25 @@ export class RabbitmqNode {
     await this.evaluate(`vm_memory_monitor:set_vm_memory_high_watermark(${value}).`)
   }
 
-  /** Raises the alarm of memory: publishers are blocked, in the whole cluster, until `unblockPublishers()` or a restart. */
-  blockPublishers(): Promise<void> {
-    return this.setMemoryWatermark(0)
+  /**
+   * Raises the alarm of memory: publishers are blocked, in the whole cluster, until `unblockPublishers()` or a restart. When this
+   * returns every connection of the cluster knows of it, but a client hears of it only when it publishes something.
+   */
+  async blockPublishers(): Promise<void> {
+    await this.setMemoryWatermark(0)
+    // The alarm comes to connections as a message: what is published before is confirmed, and the client not told.
+    const open = `
+      [State || Pid <- rabbit_networking:connections(),
+        [{state, State}] <- [catch rabbit_reader:info(Pid, [state])],
+        lists:member(State, [running, flow])].`
+    await eventually(
+      async () => {
+        const alarms = await this.evaluate('rabbit_alarm:get_alarms().')
+        assert.equal(await this.evaluate(open), '[]', `connections go on; alarms: ${alarms}`)
+        return true
+      },
+      { withinMs: 30_000 },
+    )
   }
 
   /** Takes the alarm of memory back. */

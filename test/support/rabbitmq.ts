@@ -5,9 +5,11 @@
  * Most tests need only a namespace of their own on the shared node: `freshNamespace(t)`, or a virtual host,
  * `freshVirtualHost(t)`. Both take milliseconds; a private node takes seconds.
  */
+import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after } from 'node:test'
 import type { CleanUp } from './clean-up.ts'
+import { eventually } from './eventually.ts'
 import { createVirtualHost, deleteVirtualHost, RabbitmqNode } from './rabbitmq-node.ts'
 import type { RabbitmqOptions } from './rabbitmq-node.ts'
 import {
@@ -150,8 +152,14 @@ export async function privateRabbitmqCluster(
   )
   await Promise.all(nodes.map((node) => node.start()))
   for (const node of nodes) {
-    const seen = await node.evaluate('length(rabbit_nodes:all_running()).')
-    if (Number(seen) !== size) throw new Error(`${node.name} sees ${seen} of ${size} nodes`)
+    await eventually(
+      async () => {
+        const seen = await node.evaluate('length(rabbit_nodes:all_running()).')
+        assert.equal(Number(seen), size, `${node.name} sees ${seen} of ${size} nodes`)
+        return true
+      },
+      { withinMs: 60_000, everyMs: 50 },
+    )
   }
   return { nodes, url: nodes.map((node) => node.url).join(',') }
 }
