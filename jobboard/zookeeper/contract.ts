@@ -27,6 +27,8 @@ export interface NodeStat {
   readonly czxid: bigint
   readonly version: number
   readonly children: number
+  /** Grows with each child that comes or goes (`cversion`): unchanged means that a listing of it still holds. */
+  readonly childrenVersion: number
   /** Session of an ephemeral node, 16 hexadecimal digits; null for one that stays. */
   readonly ephemeralOwner: string | null
   /** Epoch ms by the server's clock. */
@@ -135,6 +137,8 @@ export interface ZooKeeperClient {
   readonly sessionId: string | null
   /** Negotiated, in ms; the asked one before. */
   readonly sessionTimeoutMs: number
+  /** The server that it is connected to, as `host:port`; null while it is to none. */
+  readonly server: string | null
   /** Resolves once a session stands. Throws `ZooKeeperUnavailableError` after `withinMs`; it goes on trying all the same until `close()`. */
   start(options?: { readonly withinMs?: number; readonly signal?: AbortSignal }): Promise<void>
   /** Ends the session in order, if a server is reached soon. Twice is fine. */
