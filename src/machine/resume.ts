@@ -6,6 +6,7 @@
  * U2  An atom whose answer was recorded does not run again; one that was RUNNING or REVERTING is called again under the same
  *     call number.
  * U3  A failure that was not resolved yet is resolved now; asking a retry again gives the same history.
+ * U4  A flow that was entered in a former run (see `carry-over.ts`) has no time of its timeout yet: it begins now.
  */
 import type { FlowPlan, Plan, TaskPlan } from '../flow/compile.ts'
 import { nodeAt } from '../flow/compile.ts'
@@ -19,7 +20,9 @@ import {
   ensureScope,
   goFlow,
   isAtom,
+  isCovered,
   planStart,
+  touchScope,
   type AtomRun,
   type NodeRun,
   type Run,
@@ -91,6 +94,7 @@ function restoreAtom(run: Run, record: AtomRecord): void {
 
 /** U1: what a retry still has to try, and what its strategy wanted for the next round. */
 function restoreRounds(run: Run, retry: AtomRun): void {
+  if (retry.state === 'REVERTED') return
   const { scope, rounds } = retry
   const last = rounds?.at(-1)
   scope.valuesLeft = last?.left ?? 0
@@ -216,6 +220,7 @@ export function reopenRun(run: Run): void {
 
 /** Goes on in a scope. `covered`: a scope around it is being reverted, and its turn comes from there. */
 function resumeScope(run: Run, scope: ScopeRun, covered: boolean): void {
+  beginTimeout(run, scope)
   if (scope.dueAt !== null && scope.state === 'ENTERED') {
     run.commands.push({ kind: 'wait', path: scope.path, dueAt: scope.dueAt })
   }
@@ -265,6 +270,17 @@ function resumeScope(run: Run, scope: ScopeRun, covered: boolean): void {
   }
   if (finishes || scope.reverting || scope.state !== 'ENTERED') return
   startReady(run, scope)
+}
+
+/** U4: elsewhere a flow whose time is gone has a failure, or is being reverted. */
+function beginTimeout(run: Run, scope: ScopeRun): void {
+  const { timeoutMs } = scope.plan
+  const isRunning =
+    scope.state === 'ENTERED' && scope.intention === 'EXECUTE' && scope.failure === null
+  if (timeoutMs === null || scope.dueAt !== null || !isRunning || isCovered(scope)) return
+  scope.dueAt = run.now + timeoutMs
+  run.waiting++
+  touchScope(run, scope)
 }
 
 /** A retry that waits for its next round; its content is PENDING, or becomes so. */

@@ -224,7 +224,7 @@ function contentReverted(run: Run, scope: ScopeRun): void {
   nodeReverted(run, scope)
 }
 
-/** A retry is reverted after its content; its history is forgotten. */
+/** A retry is reverted after its content. Its history stays for those who look, until a retry around it runs it again. */
 function revertRetry(run: Run, scope: ScopeRun): void {
   const retry = scope.retry
   if (retry === null) return
@@ -240,7 +240,6 @@ function revertRetry(run: Run, scope: ScopeRun): void {
     run.waiting--
   }
   goAtom(run, retry, 'REVERTING')
-  retry.rounds = null
   run.strategyValues.delete(retry.path)
   atomReverted(run, retry)
 }

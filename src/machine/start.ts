@@ -313,41 +313,45 @@ function ignoreBeyond(
   index: number,
   depth: Exclude<DeciderDepth, 'path'>,
 ): void {
-  switch (depth) {
-    case 'atom':
-      return
-    case 'neighbors':
-      for (const next of successorsOf(scope.plan, index)) {
-        const plan = scope.plan.children[next] as NodePlan
-        if (plan.kind === 'task') ignore(run, scope, plan, depth)
-      }
-      return
-    case 'flow':
-      ignoreReachable(run, scope, index, depth)
-      return
-    case 'all':
-      ignoreReachable(run, scope, index, depth)
-      for (let inner = scope; inner.parent !== null; inner = inner.parent) {
-        ignoreReachable(run, inner.parent, inner.plan.index, depth)
-      }
-      return
+  ignoreReached(run, scope, index, depth)
+  if (depth !== 'all') return
+  for (let inner = scope; inner.parent !== null; inner = inner.parent) {
+    ignoreReached(run, inner.parent, inner.plan.index, depth)
   }
 }
 
-/** Depth `flow` goes through tasks only; `all` takes flows too. */
-function ignoreReachable(run: Run, scope: ScopeRun, from: number, depth: 'flow' | 'all'): void {
+function ignoreReached(
+  run: Run,
+  scope: ScopeRun,
+  from: number,
+  depth: Exclude<DeciderDepth, 'path'>,
+): void {
+  for (const next of reachedBy(scope.plan, from, depth)) {
+    ignore(run, scope, scope.plan.children[next] as NodePlan, depth)
+  }
+}
+
+/**
+ * Children of a flow that a decider of that depth ignores beyond its target, `from`. Depth `neighbors` takes the next tasks,
+ * `flow` goes through tasks only; `all` takes flows too.
+ */
+export function reachedBy(plan: FlowPlan, from: number, depth: IgnoreReason): readonly number[] {
+  const isTask = (index: number): boolean => plan.children[index]?.kind === 'task'
+  if (depth === 'neighbors') return successorsOf(plan, from).filter(isTask)
+  if (depth !== 'flow' && depth !== 'all') return []
+  const reached: number[] = []
   const seen = new Set<number>([from])
   const queue = [from]
   for (let index = queue.pop(); index !== undefined; index = queue.pop()) {
-    for (const next of successorsOf(scope.plan, index)) {
+    for (const next of successorsOf(plan, index)) {
       if (seen.has(next)) continue
       seen.add(next)
-      const plan = scope.plan.children[next] as NodePlan
-      if (plan.kind === 'flow' && depth === 'flow') continue
-      ignore(run, scope, plan, depth)
+      if (depth === 'flow' && !isTask(next)) continue
+      reached.push(next)
       queue.push(next)
     }
   }
+  return reached
 }
 
 export function successorsOf(plan: FlowPlan, index: number): readonly number[] {

@@ -38,6 +38,8 @@ export interface SimulationOptions {
   /** Step at which the flow is cancelled or suspended (and resumed at once). */
   readonly cancelAt?: number
   readonly suspendAt?: number
+  /** A new run begins with these rows of a former one. */
+  readonly from?: { readonly atoms: readonly AtomRecord[]; readonly scopes: readonly ScopeRecord[] }
   /** First in, first out instead of any order. */
   readonly inOrder?: boolean
 }
@@ -84,6 +86,24 @@ class World {
   constructor(options: SimulationOptions) {
     this.#options = options
     this.#run = createRun(options.plan, options.window)
+    if (options.from !== undefined) this.#carryOn(options.from)
+  }
+
+  /** What is kept stands in its order from the first. */
+  #carryOn({ atoms, scopes }: NonNullable<SimulationOptions['from']>): void {
+    if (atoms.length === 0) return
+    for (const atom of atoms) this.#atoms.set(atom.path, structuredClone(atom))
+    for (const scope of scopes) this.#scopes.set(scope.path, structuredClone(scope))
+    for (const atom of atoms) this.#states.set(atom.path, atom.state)
+    this.#flow = 'RESUMING'
+    this.#run = restoreRun(
+      this.#options.plan,
+      { state: 'RESUMING', atoms, scopes },
+      this.#options.window,
+    )
+    for (const { plan, state } of this.#run.atoms.values()) {
+      if (plan.kind === 'task' && state === 'SUCCESS') this.#checkBefore(plan)
+    }
   }
 
   run(): SimulationResult {
