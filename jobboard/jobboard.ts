@@ -112,6 +112,8 @@ export interface BoardFleet {
   onMembers(listener: () => void): () => void
   /** Tries to be, or to stay, the one leader; whether it is. Asked again each round. */
   lead(): Promise<boolean>
+  /** The id of the member that leads, as the board has it; null: nobody does at this moment. */
+  leader(): Promise<string | null>
   /** Lets another one lead, for example because the store is away from here. */
   resign(): Promise<void>
   /** The postings that the board shows, as `<job>.<posting>`. */

@@ -7,15 +7,27 @@
  * M2  A node's epoch only grows: a claim raises it by one, a post raises it to what the store knew.
  * M3  A claim is taken away by its claim id alone; who lost it can harm nobody's.
  * M4  Calls run to their end without giving way, so each is a transaction.
+ * M5  What a session holds (claims, membership, leadership) ends with it; the board enters its membership again by itself.
  */
+import { UnavailableError } from '../src/base/errors.ts'
 import { uuidV7 } from '../src/base/ids.ts'
 import { checkClaim, checkPosting, checkStarted, type BoardState } from './checks.ts'
 import type { BoardClaim, BoardEntry, BoardEvent, JobBoard, Owner, Posting } from './jobboard.ts'
+import { MemoryFleet } from './memory-fleet.ts'
+import { MemoryMembers } from './memory-members.ts'
 
 interface Node {
   readonly posting: Posting
   epoch: number
   claim: { readonly owner: Owner; readonly session: MemoryBoard } | null
+}
+
+/** Options of {@link MemoryPostings}. */
+export interface MemoryPostingsOptions {
+  /** Postings of a priority and above that find room. @default 10,000 */
+  readonly window?: number | undefined
+  /** How long a conductor waits for one of its name whose session may be about to end, in ms. @default 0 */
+  readonly sessionMs?: number | undefined
 }
 
 /** What several boards share, as an ensemble of servers would: give the same one to boards that are to see each other. */
@@ -26,6 +38,16 @@ export class MemoryPostings {
   /** Priorities that have a list, bigger first. */
   #priorities: number[] = []
   readonly #boards = new Set<MemoryBoard>()
+  /** How many nodes there are of a priority. */
+  readonly #counts = new Map<number, number>()
+  readonly #window: number
+  /** @internal */
+  readonly members: MemoryMembers<MemoryBoard>
+
+  constructor(options: MemoryPostingsOptions = {}) {
+    this.#window = options.window ?? 10_000
+    this.members = new MemoryMembers(options.sessionMs ?? 0)
+  }
 
   /** How many postings there are. */
   get size(): number {
@@ -38,13 +60,26 @@ export class MemoryPostings {
    */
   expire(board: MemoryBoard, options: { readonly unheard?: boolean | undefined } = {}): void {
     this.dropClaims(board)
+    this.members.drop(board)
     board.sessionExpired(options.unheard === true)
+  }
+
+  /** No operation of this board arrives any more; its session stands until it is expired. */
+  cut(board: MemoryBoard): void {
+    board.isCut = true
+  }
+
+  /** Its operations arrive again. */
+  mend(board: MemoryBoard): void {
+    board.isCut = false
+    board.hear({ kind: 'posted' })
   }
 
   /** Forgets every posting, as a wiped tree: only the store knows the jobs then. */
   wipe(): void {
     const nodes = [...this.#nodes.values()]
     this.#nodes.clear()
+    this.#counts.clear()
     this.#unclaimed.clear()
     this.#priorities = []
     for (const node of nodes) this.#tell({ kind: 'removed', jobId: node.posting.jobId })
@@ -64,18 +99,34 @@ export class MemoryPostings {
   disconnect(board: MemoryBoard): void {
     this.#boards.delete(board)
     this.dropClaims(board)
+    this.members.drop(board)
   }
 
   /** @internal */
-  post(posting: Posting): void {
+  post(posting: Posting): boolean {
     const there = this.#nodes.get(nameOf(posting))
     if (there !== undefined) {
       there.epoch = Math.max(there.epoch, posting.epoch)
-      return
+      return true
     }
+    if (this.room(posting.priority) <= 0) return false
     const node: Node = { posting, epoch: posting.epoch, claim: null }
     this.#nodes.set(nameOf(posting), node)
+    this.#count(posting.priority, 1)
     this.#offer(node)
+    return true
+  }
+
+  /** @internal */
+  room(priority: number): number {
+    let above = 0
+    for (const [other, count] of this.#counts) if (other >= priority) above += count
+    return this.#window - above
+  }
+
+  /** @internal */
+  names(): ReadonlySet<string> {
+    return new Set(this.#nodes.keys())
   }
 
   /** @internal */
@@ -107,6 +158,7 @@ export class MemoryPostings {
     const node = this.#nodes.get(name)
     if (node === undefined) return
     this.#nodes.delete(name)
+    this.#count(node.posting.priority, -1)
     if (node.claim === null) this.#withdraw(node)
     else if (node.claim.owner.claimId !== claim.claimId) {
       node.claim.session.hear({ kind: 'lost', jobIds: [claim.jobId] })
@@ -139,6 +191,10 @@ export class MemoryPostings {
       node.claim = null
       this.#offer(node)
     }
+  }
+
+  #count(priority: number, by: 1 | -1): void {
+    this.#counts.set(priority, (this.#counts.get(priority) ?? 0) + by)
   }
 
   #offer(node: Node): void {
@@ -195,12 +251,20 @@ export class MemoryBoard implements JobBoard {
   readonly outsideStore = true
   readonly #postings: MemoryPostings
   readonly #listeners = new Set<(event: BoardEvent) => void>()
+  readonly fleet: MemoryFleet
+  /** @internal */
+  isCut = false
   #state: BoardState = 'new'
   #lostUnheard = false
 
   constructor(options: MemoryBoardOptions = {}) {
     this.name = options.name ?? 'main'
-    this.#postings = options.postings ?? new MemoryPostings()
+    const postings = (this.#postings = options.postings ?? new MemoryPostings())
+    this.fleet = new MemoryFleet({
+      members: postings.members.of(this),
+      postings,
+      check: () => this.#check(),
+    })
   }
 
   async start(): Promise<void> {
@@ -212,14 +276,14 @@ export class MemoryBoard implements JobBoard {
   async stop(): Promise<void> {
     this.#state = 'stopped'
     this.#listeners.clear()
+    this.fleet.end()
     this.#postings.disconnect(this)
   }
 
   async post(posting: Posting): Promise<boolean> {
     this.#check()
     checkPosting(posting)
-    this.#postings.post({ ...posting })
-    return true
+    return this.#postings.post({ ...posting })
   }
 
   async claim(conductor: string, limit: number): Promise<readonly BoardClaim[]> {
@@ -274,15 +338,23 @@ export class MemoryBoard implements JobBoard {
 
   /** @internal */
   sessionExpired(unheard: boolean): void {
-    if (unheard) this.#lostUnheard = true
-    else this.hear({ kind: 'lost', jobIds: 'all' })
+    if (unheard || this.isCut) this.#lostUnheard = true
+    else this.#beginSession()
   }
 
   #check(): void {
     checkStarted(this.name, this.#state)
+    if (this.isCut)
+      throw new UnavailableError(`the board "${this.name}"`, { reason: 'it is cut off' })
     if (!this.#lostUnheard) return
     this.#lostUnheard = false
+    this.#beginSession()
+  }
+
+  /** M5. */
+  #beginSession(): void {
     this.hear({ kind: 'lost', jobIds: 'all' })
+    this.fleet.enterAgain()
   }
 }
 

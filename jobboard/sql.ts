@@ -33,7 +33,7 @@ export interface SqlBoardStore<C extends BoardClaim = BoardClaim> {
     readonly claimIds: readonly string[]
   }): Promise<readonly C[]>
   release(claims: readonly BoardClaim[]): Promise<void>
-  posted(jobIds: readonly string[]): Promise<void>
+  posted(postings: readonly { readonly jobId: string; readonly posting: number }[]): Promise<void>
   job(id: string): Promise<{ readonly job: SqlBoardJob } | null>
   findJobs(filter: {
     readonly board: string
@@ -86,7 +86,7 @@ export class SqlBoard<C extends BoardClaim = BoardClaim> implements JobBoard<C> 
   async post(posting: Posting): Promise<boolean> {
     checkStarted(this.name, this.#state)
     checkPosting(posting)
-    await this.#store.posted([posting.jobId])
+    await this.#store.posted([posting])
     return true
   }
 

@@ -1,5 +1,6 @@
 /** The statements by which jobs change hands. Each is one transaction, and skips rows that others are changing. */
 import type { Dialect } from './dialect.ts'
+import { claimableState } from './postings-sql.ts'
 import { allColumns, jobColumns } from './rows.ts'
 import { deathsReason } from './rules.ts'
 import type { Sql } from './sql.ts'
@@ -98,7 +99,7 @@ export function releaseStatement(
   )
   const becomes =
     delayMs === undefined
-      ? sql`state = 'UNCLAIMED', posting = posting + 1, due_at = null, parked_for = null`
+      ? sql`state = ${claimableState(jobs)}, posting = posting + 1, due_at = null, parked_for = null`
       : sql`state = 'PARKED', parked_for = 'retry', due_at = ${now()} + ${delayMs}`
   return sql`
       update ${jobs} set ${becomes}, claim_id = null, conductor = null, reason = ${reason}, updated_at = ${now()}
@@ -116,7 +117,7 @@ export function promoteStatement(dialect: Dialect, board: string, limit: number)
         select id from ${jobs} where board = ${board} and state = 'PARKED' and due_at <= ${now()}
         order by due_at limit ${name(String(Math.floor(limit)))} ${skipLocked}
       )
-      update ${jobs} set state = 'UNCLAIMED', posting = posting + 1, due_at = null, parked_for = null, updated_at = ${now()}
+      update ${jobs} set state = ${claimableState(jobs)}, posting = posting + 1, due_at = null, parked_for = null, updated_at = ${now()}
       from due where ${jobs}.id = due.id and state = 'PARKED'
       returning ${allColumns(jobs, jobColumns)}`
 }
@@ -132,7 +133,7 @@ export function reapStatement(dialect: Dialect, board: string, maxDeaths: number
           (select id from ${processes} where expires_at > ${now()}) ${skipLocked}
       )
       update ${jobs} set
-        state = case when ${dies} then 'TRASHED' else 'UNCLAIMED' end,
+        state = case when ${dies} then 'TRASHED' else ${claimableState(jobs)} end,
         posting = posting + case when ${dies} then 0 else 1 end,
         reason = case when ${dies} then ${deathsReason(maxDeaths)} else reason end,
         ended_at = case when ${dies} then ${now()} end,

@@ -1,4 +1,5 @@
 /** The statements of a commit that both databases share. `from` is a table of rows, `also` a further condition. */
+import { claimableState } from './postings-sql.ts'
 import type { Column } from './rows.ts'
 import type { Sql } from './sql.ts'
 import { name, nothing, sql } from './sql.ts'
@@ -18,7 +19,7 @@ export function endJobs({ jobs }: TableNames, from: Sql, now: Sql): Sql {
   return sql`
     update ${jobs} set revision = ${jobs}.revision + 1, history_seq = r.history_seq,
       disorder = ${no}, probation = ${no}, ${deathsForgotten(jobs)}, updated_at = ${now},
-      state = r.state, conductor = null, reason = r.reason, parked_for = r.parked_for, due_at = r.due_at,
+      state = case when r.state = 'UNCLAIMED' then ${claimableState(jobs)} else r.state end, conductor = null, reason = r.reason, parked_for = r.parked_for, due_at = r.due_at,
       posting = ${jobs}.posting + case when r.state = 'UNCLAIMED' then 1 else 0 end,
       ended_at = case when r.state in ('COMPLETE', 'TRASHED') then ${now} end
     from ${from} as r where ${fenceHolds(jobs)} and (r.mail_read is null or ${jobs}.mail = r.mail_read)

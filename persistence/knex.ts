@@ -34,6 +34,14 @@ import { groupCommit } from './group-commit.ts'
 import { Hints } from './hints.ts'
 import { postRows, sealInput } from './post-rows.ts'
 import { propertyOf } from './property.ts'
+import {
+  changePostings,
+  claimableState,
+  selectOldest,
+  selectPriority,
+  selectTenants,
+  selectUnclaimed,
+} from './postings-sql.ts'
 import { pruneDocuments, pruneJobs } from './prune.ts'
 import type { Column } from './rows.ts'
 import {
@@ -53,8 +61,10 @@ import {
   HISTORY_PAGE,
   checkBatch,
   checkFilter,
+  checkLimit,
   checkPost,
   checkTexts,
+  inTurns,
   keyConflict,
 } from './rules.ts'
 import { migrate, requireSchema, schemaStatus } from './schema.ts'
@@ -75,6 +85,7 @@ import type {
   LoadedFlow,
   Mail,
   PostRequest,
+  PostingRef,
   ProcessRecord,
   PruneReport,
   ReplyQueueRecord,
@@ -150,12 +161,42 @@ export class KnexStore implements Store {
     return { job, created: posted.created }
   }
 
-  async posted(jobIds: readonly string[]): Promise<void> {
-    const { tables, now, anyOf } = this.#dialect
-    const rows = await this.#run(sql`
-      update ${tables.jobs} set state = 'UNCLAIMED', updated_at = ${now()}
-      where id${anyOf(jobIds)} and state = 'POSTING' returning board`)
+  async posted(postings: readonly PostingRef[]): Promise<void> {
+    if (postings.length === 0) return
+    const rows = await this.#run(changePostings(this.#dialect, postings, 'UNCLAIMED'))
     this.#hintClaimable(rows.map((row) => String(row['board'])))
+  }
+
+  async unposted(postings: readonly PostingRef[]): Promise<void> {
+    if (postings.length === 0) return
+    await this.#run(changePostings(this.#dialect, postings, 'POSTING'))
+  }
+
+  async nextPostings(
+    board: string,
+    options: {
+      readonly limit: number
+      readonly below?: number | undefined
+      readonly turn?: string | undefined
+    },
+  ): Promise<readonly JobRecord[]> {
+    const { limit, below, turn } = options
+    checkLimit('the postings', limit)
+    const [top] = await this.#run(selectPriority(this.#dialect, board, below))
+    if (top === undefined) return []
+    const place = { board, priority: Number(top['priority']) }
+    const tenants = await this.#tenantsInTurn(place, limit, turn ?? null)
+    const each = Math.ceil(limit / Math.max(tenants.length, 1))
+    const rows = await this.#run(selectOldest(this.#dialect, place, tenants, each))
+    const byTenant = new Map(tenants.map((tenant) => [tenant, [] as JobRecord[]]))
+    for (const row of rows) byTenant.get(String(row['tenant']))?.push(readRecord(jobColumns, row))
+    return inTurns([...byTenant.values()], limit)
+  }
+
+  async unclaimed(board: string, limit: number): Promise<readonly PostingRef[]> {
+    checkLimit('the postings', limit)
+    const rows = await this.#run(selectUnclaimed(this.#dialect, board, limit))
+    return rows.map((row) => ({ jobId: String(row['id']), posting: Number(row['posting']) }))
   }
 
   async document(hash: string): Promise<Json | null> {
@@ -426,7 +467,7 @@ export class KnexStore implements Store {
     const ids = (state: string) => {
       return reaped.filter((row) => row['state'] === state).map((row) => String(row['id']))
     }
-    const released = ids('UNCLAIMED')
+    const released = [...ids('UNCLAIMED'), ...ids('POSTING')]
     if (released.length > 0) this.#hintClaimable([board])
     return { released, trashed: ids('TRASHED') }
   }
@@ -559,6 +600,22 @@ export class KnexStore implements Store {
     return this.#hints.add(listener)
   }
 
+  /** Tenants behind `turn`, then from the first one on, up to `limit`. */
+  async #tenantsInTurn(
+    place: { readonly board: string; readonly priority: number },
+    limit: number,
+    turn: string | null,
+  ): Promise<readonly string[]> {
+    const select = async (range: Parameters<typeof selectTenants>[2]): Promise<string[]> => {
+      const rows = await this.#run(selectTenants(this.#dialect, place, range))
+      return rows.map((row) => String(row['tenant']))
+    }
+    const behind = await select({ after: turn, last: null, limit })
+    if (turn === null || behind.length >= limit) return behind
+    const others = await select({ after: null, last: turn, limit: limit - behind.length })
+    return [...behind, ...others]
+  }
+
   /** Tries until the database answers. Rows that it refuses are the caller's fault here. */
   async #do<T>(work: () => Promise<T>, once = false): Promise<T> {
     const { database } = this.#dialect
@@ -600,7 +657,8 @@ export class KnexStore implements Store {
 
   /** A job that an operator releases, or that runs again, has no past. */
   #claimableAnew(): Sql {
-    return sql`state = 'UNCLAIMED', posting = posting + 1, due_at = null, parked_for = null, reason = null,
+    const state = claimableState(this.#dialect.tables.jobs)
+    return sql`state = ${state}, posting = posting + 1, due_at = null, parked_for = null, reason = null,
       ended_at = null, disorder = false, probation = false, probation_deaths = 0, claim_id = null,
       conductor = null, updated_at = ${this.#dialect.now()}`
   }

@@ -48,9 +48,7 @@ export class MemoryBrokers {
     for (const { record, runs } of jobs) {
       if (record.state === 'COMPLETE') continue
       if (record.state === 'CLAIMED' && record.conductor === maker) return false
-      for (const { replyTo } of runs.at(-1)?.atoms.values() ?? []) {
-        if (replyTo === queue) return false
-      }
+      if (runs.at(-1)?.rows.replyQueues().includes(queue) === true) return false
     }
     return this.#queues.delete(queue)
   }
@@ -69,7 +67,7 @@ export function standingOf(job: Job | undefined, call: CallPlace): CallStanding 
 }
 
 function answersOf(run: Run | undefined, { atom, direction }: CallPlace): number {
-  const record = run?.atoms.get(atom)
+  const record = run?.rows.atom(atom)
   if (record === undefined) return 0
   return direction === 'execute' ? record.executeCalls : record.revertCalls
 }

@@ -1,13 +1,10 @@
 /** A job as the store in memory keeps it, and the rules of its row. */
 import { canonicalJson } from '../src/base/codec.ts'
 import { SEMANTICS } from '../src/flow/resolved.ts'
-import type {
-  AtomRecord,
-  CallRecord,
-  HistoryRecord,
-  ResultRecord,
-  ScopeRecord,
-} from '../src/machine/records.ts'
+import type { ResultRecord, ScopeRecord } from '../src/machine/records.ts'
+import { MemoryHistory } from './memory-history.ts'
+import type { MemoryRows } from './memory-rows.ts'
+import { tenantOf } from './post-rows.ts'
 import type {
   Claim,
   FlowCommit,
@@ -25,9 +22,8 @@ export type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 /** A run and its rows. */
 export interface Run {
   readonly detail: Mutable<FlowDetail>
-  readonly atoms: Map<string, AtomRecord>
+  readonly rows: MemoryRows
   readonly scopes: Map<string, ScopeRecord>
-  readonly calls: RowsByAtom<CallRecord>
   readonly results: RowsByAtom<ResultRecord>
 }
 
@@ -37,10 +33,13 @@ export type RowsByAtom<T extends ResultRef> = Map<string, T | T[]>
 export interface Job {
   readonly record: Mutable<JobRecord>
   readonly contentHash: string
+  readonly tenant: string
+  /** Its board is outside the store: claimable is POSTING. */
+  outside: boolean
   /** Oldest first; the last is the present one. */
   readonly runs: Run[]
   readonly mailbox: Map<string, StoredMail>
-  readonly history: HistoryRecord[]
+  readonly history: MemoryHistory
 }
 
 export function newJob(request: PostRequest, now: number): Job {
@@ -76,9 +75,11 @@ export function newJob(request: PostRequest, now: number): Job {
       endedAt: null,
     },
     contentHash: request.contentHash,
+    tenant: tenantOf(request),
+    outside: request.state === 'POSTING',
     runs: [],
     mailbox: new Map(),
-    history: [],
+    history: new MemoryHistory(),
   }
 }
 
@@ -178,7 +179,7 @@ export function whatIsThereAlready(job: Job, run: Run, change: FlowCommit): stri
     return `history: the number ${first.seq} is there already`
   }
   for (const call of change.calls) {
-    if (isThere(run.calls, call)) return `calls: ${callName(call)} is there already`
+    if (run.rows.hasCall(call)) return `calls: ${callName(call)} is there already`
   }
   for (const result of change.results) {
     if (isThere(run.results, result)) return `results: ${callName(result)} is there already`

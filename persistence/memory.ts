@@ -37,11 +37,14 @@ import {
 } from './memory-job.ts'
 import { MemoryBrokers, standingOf } from './memory-brokers.ts'
 import type { Job, Run } from './memory-job.ts'
+import { MemoryPostings } from './memory-postings.ts'
+import { MemoryRows } from './memory-rows.ts'
 import { documentJson } from './rows.ts'
 import {
   HISTORY_PAGE,
   checkBatch,
   checkFilter,
+  checkLimit,
   checkPost,
   checkTexts,
   deathsReason,
@@ -66,6 +69,7 @@ import type {
   LoadedFlow,
   Mail,
   PostRequest,
+  PostingRef,
   ProcessRecord,
   PruneReport,
   ReplyQueueRecord,
@@ -92,6 +96,7 @@ interface Waiting {
 interface Board {
   readonly claimable: Heap<Waiting>
   readonly parked: Heap<Waiting>
+  readonly postings: MemoryPostings
 }
 
 const committed: CommitOutcome = { kind: 'committed' }
@@ -170,14 +175,48 @@ export class MemoryStore implements Store {
     return { job: { ...job.record }, created: true }
   }
 
-  async posted(jobIds: readonly string[]): Promise<void> {
-    for (const id of jobIds) {
-      const job = this.#jobs.get(id)
-      if (job?.record.state !== 'POSTING') continue
+  async posted(postings: readonly PostingRef[]): Promise<void> {
+    for (const job of this.#inState('POSTING', postings)) {
       job.record.state = 'UNCLAIMED'
       job.record.updatedAt = this.#now()
       this.#queue(job)
     }
+  }
+
+  async unposted(postings: readonly PostingRef[]): Promise<void> {
+    for (const job of this.#inState('UNCLAIMED', postings)) {
+      job.record.state = 'POSTING'
+      job.record.updatedAt = this.#now()
+      job.outside = true
+      this.#queue(job)
+    }
+  }
+
+  async nextPostings(
+    board: string,
+    options: {
+      readonly limit: number
+      readonly below?: number | undefined
+      readonly turn?: string | undefined
+    },
+  ): Promise<readonly JobRecord[]> {
+    checkLimit('the postings', options.limit)
+    return this.#board(board)
+      .postings.next(options)
+      .map((job) => ({ ...job.record }))
+  }
+
+  async unclaimed(board: string, limit: number): Promise<readonly PostingRef[]> {
+    checkLimit('the postings', limit)
+    const { claimable } = this.#board(board)
+    const entries: Waiting[] = []
+    while (entries.length < limit) {
+      const entry = claimable.pop()
+      if (entry === undefined) break
+      if (isClaimable(entry) && entries.at(-1)?.job !== entry.job) entries.push(entry)
+    }
+    for (const entry of entries) claimable.push(entry)
+    return entries.map(({ job, posting }) => ({ jobId: job.record.id, posting }))
   }
 
   async document(hash: string): Promise<Json | null> {
@@ -265,7 +304,7 @@ export class MemoryStore implements Store {
       loaded.push({
         job: { ...job.record },
         detail: { ...run.detail },
-        atoms: [...run.atoms.values()],
+        atoms: run.rows.atoms(),
         scopes: [...run.scopes.values()],
       })
     }
@@ -512,24 +551,18 @@ export class MemoryStore implements Store {
     jobId: string,
     options: { readonly after?: number | undefined; readonly limit?: number | undefined },
   ): Promise<readonly HistoryRecord[]> {
-    const history = this.#jobs.get(jobId)?.history ?? []
-    const after = options.after ?? 0
-    // Numbered without gaps, so the place of a number is known; the scan is for jobs whose numbers began later.
-    let from = Math.max(0, Math.min(after, history.length))
-    while (from > 0 && (history[from - 1]?.seq ?? 0) > after) from -= 1
-    return history.slice(from, from + (options.limit ?? HISTORY_PAGE))
+    const history = this.#jobs.get(jobId)?.history
+    return history?.after(options.after ?? 0, options.limit ?? HISTORY_PAGE) ?? []
   }
 
   async atoms(flowId: string): Promise<readonly AtomRecord[]> {
-    const atoms = this.#runs.get(flowId)?.atoms.values() ?? []
-    return [...atoms].sort((a, b) => compareText(a.path, b.path))
+    const atoms = this.#runs.get(flowId)?.rows.atoms() ?? []
+    return atoms.sort((a, b) => compareText(a.path, b.path))
   }
 
   async calls(flowId: string, atom?: string): Promise<readonly CallRecord[]> {
-    const calls = this.#runs.get(flowId)?.calls
-    if (calls === undefined) return []
-    const wanted = atom === undefined ? [...calls.values()].flat() : rowsOf(calls, atom)
-    return wanted.toSorted(
+    const calls = this.#runs.get(flowId)?.rows.calls(atom) ?? []
+    return calls.sort(
       (a, b) =>
         compareText(a.atom, b.atom) || compareText(a.direction, b.direction) || a.call - b.call,
     )
@@ -636,11 +669,11 @@ export class MemoryStore implements Store {
     record.disorder = false
     record.probation = false
     if (change.calls.length > 0) record.probationDeaths = 0
-    for (const atom of change.atoms) run.atoms.set(atom.path, atom)
+    for (const atom of change.atoms) run.rows.setAtom(atom)
     for (const scope of change.scopes) run.scopes.set(scope.path, scope)
-    for (const call of change.calls) addTo(run.calls, call)
+    for (const call of change.calls) run.rows.addCall(call)
     for (const result of change.results) addTo(run.results, result)
-    for (const row of change.history) job.history.push(row)
+    for (const row of change.history) job.history.add(row)
     if (change.mailTaken !== undefined) for (const key of change.mailTaken) job.mailbox.delete(key)
     if (change.flow !== undefined) changeDetail(run.detail, change.flow, now)
     if (change.job !== undefined) this.#endClaim(job, change.job, now)
@@ -692,7 +725,7 @@ export class MemoryStore implements Store {
 
   #makeClaimable(job: Job): void {
     const { record } = job
-    record.state = 'UNCLAIMED'
+    record.state = job.outside ? 'POSTING' : 'UNCLAIMED'
     record.posting += 1
     record.dueAt = null
     record.parkedFor = null
@@ -709,12 +742,21 @@ export class MemoryStore implements Store {
     return process?.kind === 'conductor' && process.expiresAt > this.#now()
   }
 
-  /** Puts a job where `claimJobs` or `promote` finds it. */
+  #inState(state: JobRecord['state'], postings: readonly PostingRef[]): readonly Job[] {
+    return postings.flatMap(({ jobId, posting }) => {
+      const job = this.#jobs.get(jobId)
+      return job?.record.state === state && job.record.posting === posting ? [job] : []
+    })
+  }
+
+  /** Puts a job where `claimJobs`, `nextPostings` or `promote` finds it. */
   #queue(job: Job): void {
     const { state, board, posting, dueAt } = job.record
     if (state === 'UNCLAIMED') {
       this.#board(board).claimable.push({ job, posting, dueAt: 0 })
       this.#hints.give({ kind: 'claimable', board })
+    } else if (state === 'POSTING') {
+      this.#board(board).postings.add(job)
     } else if (state === 'PARKED' && dueAt !== null) {
       this.#board(board).parked.push({ job, posting, dueAt })
     }
@@ -732,6 +774,7 @@ export class MemoryStore implements Store {
       board = {
         claimable: new Heap((a, b) => compareJobs('claim', a.job.record, b.job.record) < 0),
         parked: new Heap((a, b) => a.dueAt < b.dueAt),
+        postings: new MemoryPostings(),
       }
       this.#boards.set(name, board)
     }
@@ -741,9 +784,8 @@ export class MemoryStore implements Store {
   #addRun(job: Job, detail: FlowDetail): void {
     const run: Run = {
       detail: { ...detail },
-      atoms: new Map(),
+      rows: new MemoryRows(),
       scopes: new Map(),
-      calls: new Map(),
       results: new Map(),
     }
     job.runs.push(run)

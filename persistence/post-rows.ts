@@ -32,6 +32,8 @@ export function postRows(request: PostRequest): PostRows {
       flow_id: request.flowId,
       parked_for: isDelayed ? 'delay' : null,
       labels: JSON.stringify(request.labels ?? {}),
+      tenant: tenantOf(request),
+      outside: request.state === 'POSTING',
       traceparent: request.traceparent ?? null,
       posted_by: request.postedBy ?? null,
       scheduled_for: request.scheduledFor ?? null,
@@ -49,6 +51,12 @@ export function postRows(request: PostRequest): PostRows {
       state: 'PENDING',
     },
   }
+}
+
+/** Whose a job is, for fair turns. */
+export function tenantOf(job: Pick<PostRequest, 'labels'>): string {
+  const { labels = {} } = job
+  return Object.hasOwn(labels, 'tenant') ? (labels['tenant'] ?? '') : ''
 }
 
 /** The envelope of an input: in canonical form, so that SQLite too can compare what is in it with what is searched. */

@@ -97,6 +97,26 @@ export function checkTexts(
   }
 }
 
+/** Refuses a number of rows that no statement could be asked for. */
+export function checkLimit(subject: string, limit: number): void {
+  if (!Number.isInteger(limit) || limit < 1 || limit > 100_000) {
+    throw wrong(subject, 'limit', '1 to 100000', String(limit))
+  }
+}
+
+/** Gives a round of one each, then a second one, and so on: `lists` in the order of turns. */
+export function inTurns<T>(lists: readonly (readonly T[])[], limit: number): readonly T[] {
+  const taken: T[] = []
+  const longest = Math.max(0, ...lists.map((list) => list.length))
+  for (let round = 0; round < longest && taken.length < limit; round += 1) {
+    for (const list of lists) {
+      const one = list[round]
+      if (one !== undefined && taken.length < limit) taken.push(one)
+    }
+  }
+  return taken
+}
+
 /** Refuses a filter that no row could be asked for. */
 export function checkFilter(filter: JobFilter): void {
   const { limit = 100, board, key, flow, conductor } = filter

@@ -33,7 +33,8 @@ import type { ResolvedDocument } from '../src/flow/resolved.ts'
 
 /**
  * States of a job and who writes them.
- * POSTING: the poster, until its board shows it (boards outside SQL only). UNCLAIMED: poster, promoter, owner that hands over.
+ * POSTING: whoever makes a job claimable whose board is outside SQL, until that board shows it. UNCLAIMED: the same for boards in
+ * SQL (poster, promoter, owner that hands over), and who has put a POSTING job on its board.
  * CLAIMED: adoption. PARKED: the owner (waits for a time, mail or an operator) or the poster (a delay). COMPLETE, TRASHED: the owner;
  * the reaper trashes too, after deaths in probation.
  */
@@ -126,13 +127,22 @@ export interface AtomFailure extends Failure {
   readonly direction?: 'revert' | undefined
 }
 
+/** A posting of a job, as boards name it. */
+export interface PostingRef {
+  readonly jobId: string
+  readonly posting: number
+}
+
 export interface PostRequest {
   /** UUIDv7, or derived from board and key (the caller computes it). */
   readonly id: string
   readonly flowId: string
   readonly board: string
   readonly key?: string | undefined
-  /** POSTING for boards outside SQL, else UNCLAIMED; with `dueAt` the job is PARKED until then. */
+  /**
+   * POSTING for boards outside SQL, else UNCLAIMED; with `dueAt` the job is PARKED until then. It is remembered: whenever the job
+   * becomes claimable again it is in this state.
+   */
   readonly state: 'POSTING' | 'UNCLAIMED'
   readonly dueAt?: number | undefined
   /** Milliseconds from now by the database's clock; instead of `dueAt`. */
@@ -204,7 +214,7 @@ export interface FlowChange {
   readonly ended?: boolean | undefined
 }
 
-/** Ends the claim. `UNCLAIMED` hands the job over at once (posting + 1); `PARKED` without `dueAt` waits for mail or an operator. */
+/** Ends the claim. `UNCLAIMED` hands the job over at once (posting + 1; POSTING, where its board is outside SQL); `PARKED` without `dueAt` waits for mail or an operator. */
 export type JobChange =
   | { readonly state: 'COMPLETE' }
   | { readonly state: 'TRASHED'; readonly reason: string }
@@ -334,8 +344,25 @@ export interface Store {
     request: PostRequest,
     options?: { readonly transaction?: unknown },
   ): Promise<{ readonly job: JobRecord; readonly created: boolean }>
-  /** POSTING → UNCLAIMED, once its board shows it. */
-  posted(jobIds: readonly string[]): Promise<void>
+  /** POSTING → UNCLAIMED, once its board shows that posting. Others are passed over. */
+  posted(postings: readonly PostingRef[]): Promise<void>
+  /** UNCLAIMED → POSTING: the board does not show that posting. Others are passed over. From then on the job's board is outside SQL. */
+  unposted(postings: readonly PostingRef[]): Promise<void>
+  /**
+   * POSTING jobs of the biggest priority that has any (of those below `below`): one of each tenant (label `tenant`) in turn,
+   * beginning behind the tenant `turn`, then a second one of each; of a tenant the oldest first. Costs what it gives, whatever the
+   * backlog. `limit`: 1 to 100,000.
+   */
+  nextPostings(
+    board: string,
+    options: {
+      readonly limit: number
+      readonly below?: number | undefined
+      readonly turn?: string | undefined
+    },
+  ): Promise<readonly JobRecord[]>
+  /** UNCLAIMED jobs of a board in the order of claiming: what a board outside SQL has to show. `limit`: 1 to 100,000. */
+  unclaimed(board: string, limit: number): Promise<readonly PostingRef[]>
 
   document(hash: string): Promise<Json | null>
   /** Registers a version of a source document: a new number when its content changed, else the one it has. */
@@ -353,7 +380,7 @@ export interface Store {
   adopt(claims: readonly Claim[]): Promise<readonly Claim[]>
   /** All that is stored of the flows of these jobs; in the order asked, absent ones left out. */
   load(jobIds: readonly string[]): Promise<readonly LoadedFlow[]>
-  /** Gives claims back in order (fenced): UNCLAIMED, posting + 1. `delayMs`: PARKED until then instead. */
+  /** Gives claims back in order (fenced): UNCLAIMED (or POSTING), posting + 1. `delayMs`: PARKED until then instead. */
   release(
     claims: readonly Claim[],
     options?: { readonly delayMs?: number | undefined; readonly reason?: string | undefined },
@@ -416,9 +443,9 @@ export interface Store {
     readonly board?: string
   }): Promise<readonly ProcessRecord[]>
 
-  /** PARKED jobs that are due become UNCLAIMED, posting + 1. Returns them. */
+  /** PARKED jobs that are due become UNCLAIMED (POSTING, where their board is outside SQL), posting + 1. Returns them. */
   promote(board: string, limit: number): Promise<readonly JobRecord[]>
-  /** Jobs claimed by conductors whose lease ran out become UNCLAIMED (posting + 1, `disorder`); deaths in probation count, `maxDeaths` trash. */
+  /** Jobs claimed by conductors whose lease ran out become claimable (UNCLAIMED or POSTING, posting + 1, `disorder`); deaths in probation count, `maxDeaths` trash. */
   reap(
     board: string,
     options: { readonly maxDeaths: number },

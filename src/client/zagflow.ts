@@ -30,10 +30,10 @@ import { TaskRegistry } from '../worker/registry.ts'
 import { checkOptions } from './check-options.ts'
 import { EndWatch } from './end-watch.ts'
 import { Job, type JobHost } from './job.ts'
-import { postRequest } from './post-request.ts'
-import { isRunnable, prepare, sourceOf, type PreparedFlow } from './prepare.ts'
-import { RegisteredFlows } from './registered-flows.ts'
-import { KnownSignatures } from './signatures.ts'
+import { postRequest } from '../posting/post-request.ts'
+import { isRunnable, prepare, sourceOf, type PreparedFlow } from '../posting/prepare.ts'
+import { RegisteredFlows } from '../posting/registered-flows.ts'
+import { KnownSignatures } from '../posting/signatures.ts'
 import { checkTransaction, wasCommitted } from './transaction.ts'
 import { Unserved } from './unserved.ts'
 
@@ -275,7 +275,7 @@ export class Zagflow {
     if (board.outsideStore && state === 'POSTING') {
       try {
         await board.post({ jobId: id, posting, priority, createdAt, epoch })
-        await store.posted([id])
+        await store.posted([{ jobId: id, posting }])
       } catch (error) {
         // It is stored, and that is what was promised: a promoter puts on the board what is missing there.
         this.#parts.logger.warn({ error, job: id }, 'the board could not be told of a job yet')

@@ -80,7 +80,7 @@ export class Handover {
   async post(jobs: readonly JobRecord[]): Promise<void> {
     if (!this.#board.outsideStore || jobs.length === 0) return
     for (const job of jobs) await this.#board.post(postingOf(job))
-    const waiting = jobs.filter((job) => job.state === 'POSTING').map((job) => job.id)
+    const waiting = jobs.filter((job) => job.state === 'POSTING').map(postingOf)
     if (waiting.length > 0) await this.#store.posted(waiting)
   }
 }

@@ -167,7 +167,7 @@ export async function postFlow(
   if (board?.outsideStore === true && job.state === 'POSTING') {
     const { id: jobId, posting, priority, createdAt, epoch } = job
     await board.post({ jobId, posting, priority, createdAt, epoch })
-    await store.posted([job.id])
+    await store.posted([{ jobId: job.id, posting: job.posting }])
   }
   return job
 }

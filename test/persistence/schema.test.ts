@@ -9,7 +9,7 @@ import { silentLogger } from '../../src/base/logger.ts'
 import { DATABASES, testDatabase } from './databases.ts'
 import { post } from './fixtures.ts'
 
-const MIGRATIONS = ['001_create_tables', '002_add_reply_queues']
+const MIGRATIONS = ['001_create_tables', '002_add_reply_queues', '003_add_postings']
 
 /**
  * What the migrations make. A column is text unless it says otherwise: `time` is bigint, `json` jsonb and `flag` boolean in
@@ -24,7 +24,7 @@ documents: hash! body! used_at:time! | hash
 flow_details: id! job_id! parent_id run:int! document! source! format:int! semantics:int! input:json! state! output failures reason created_at:time! started_at:time ended_at:time | id
 flows: name! version:int! hash! created_at:time! | name version
 history: job_id! seq:int! at:time! kind! name! from_state! state! attempt:int call:int failure | job_id seq
-jobs: id! board! key flow! state! posting:int! priority:int! flow_id! epoch:int! claim_id conductor revision:int! mail:int! history_seq:int! due_at:time parked_for reason labels:json! traceparent posted_by scheduled_for:time content_hash! disorder:flag! probation:flag! probation_deaths:int! created_at:time! updated_at:time! ended_at:time | id
+jobs: id! board! key flow! state! posting:int! priority:int! flow_id! epoch:int! claim_id conductor revision:int! mail:int! history_seq:int! due_at:time parked_for reason labels:json! traceparent posted_by scheduled_for:time content_hash! disorder:flag! probation:flag! probation_deaths:int! created_at:time! updated_at:time! ended_at:time tenant! outside:flag! | id
 mailbox: job_id! key! kind! body! at:time! number:int! | job_id key
 migrations: name! applied_at:time! | name
 processes: id! kind! name! host! pid:int! board! topics:json! tasks:json! signatures:json load:json! started_at:time! seen_at:time! expires_at:time! | id
@@ -40,6 +40,7 @@ jobs_claimed: jobs (conductor, claim_id)
 jobs_ended: jobs (ended_at)
 jobs_key: unique jobs (key, board)
 jobs_parked: jobs (board, due_at)
+jobs_posting: jobs (board, priority, tenant, created_at, id)
 `
 
 for (const { name, skip } of DATABASES) {

@@ -11,6 +11,7 @@ import type { Failure } from '../../src/base/failure.ts'
 import type { Claim, Store, StoreHint } from '../../persistence/store.ts'
 import { eventually } from '../support/eventually.ts'
 import { describeBrokers } from './broker-contract.ts'
+import { describePostings } from './postings-contract.ts'
 import {
   adoptedJob,
   atomOf,
@@ -207,16 +208,17 @@ export function describeStore(
         const { store } = await open(t)
         const job = await post(store, { state: 'POSTING' })
         assert.equal(job.state, 'POSTING')
+        const ref = { jobId: job.id, posting: 1 }
         assert.equal(
           (await store.claimJobs({ board: 'main', conductor: 'c', claimIds: ['x'] })).length,
           0,
         )
-        await store.posted([job.id, 'unknown'])
-        await store.posted([job.id])
+        await store.posted([ref, { jobId: 'unknown', posting: 1 }])
+        await store.posted([ref])
         assert.equal((await store.job(job.id))?.job.state, 'UNCLAIMED')
         assert.equal((await store.job(job.id))?.job.posting, 1)
         await claim(store)
-        await store.posted([job.id])
+        await store.posted([ref])
         assert.equal((await store.job(job.id))?.job.state, 'CLAIMED')
       })
     })
@@ -1068,6 +1070,7 @@ export function describeStore(
     })
 
     describeBrokers(open)
+    describePostings(open)
 
     describe('looking', () => {
       it('filters jobs by all that is known of them', async (t) => {

@@ -1,0 +1,73 @@
+/**
+ * POSTING jobs of the store in memory: by priority, tenant and age. Entries are left where they are when their job goes on; they
+ * are dropped when they come up.
+ */
+import { Heap } from './heap.ts'
+import { compareText } from './memory-job.ts'
+import type { Job } from './memory-job.ts'
+import { inTurns } from './rules.ts'
+
+interface Entry {
+  readonly job: Job
+  readonly posting: number
+}
+
+export class MemoryPostings {
+  /** By priority, then tenant. */
+  readonly #waiting = new Map<number, Map<string, Heap<Entry>>>()
+
+  add(job: Job): void {
+    const { priority, posting } = job.record
+    let tenants = this.#waiting.get(priority)
+    if (tenants === undefined)
+      this.#waiting.set(priority, (tenants = new Map<string, Heap<Entry>>()))
+    let heap = tenants.get(job.tenant)
+    if (heap === undefined) tenants.set(job.tenant, (heap = new Heap(isOlder)))
+    heap.push({ job, posting })
+  }
+
+  /** As {@link Store.nextPostings}. */
+  next(options: {
+    readonly limit: number
+    readonly below?: number | undefined
+    readonly turn?: string | undefined
+  }): readonly Job[] {
+    const { limit, below = Infinity, turn } = options
+    const priorities = [...this.#waiting.keys()].filter((one) => one < below)
+    for (const priority of priorities.sort((a, b) => b - a)) {
+      const tenants = this.#waiting.get(priority) ?? new Map<string, Heap<Entry>>()
+      const names = [...tenants.keys()].sort(compareText)
+      const after = turn === undefined ? 0 : names.filter((name) => name <= turn).length
+      const lists: (readonly Job[])[] = []
+      for (const name of [...names.slice(after), ...names.slice(0, after)]) {
+        if (lists.length >= limit) break
+        const list = oldest(tenants.get(name) as Heap<Entry>, limit)
+        if (list.length > 0) lists.push(list)
+        else tenants.delete(name)
+      }
+      if (lists.length > 0) return inTurns(lists, limit)
+      this.#waiting.delete(priority)
+    }
+    return []
+  }
+}
+
+/** Reads without taking. */
+function oldest(heap: Heap<Entry>, limit: number): readonly Job[] {
+  const entries: Entry[] = []
+  while (entries.length < limit) {
+    const entry = heap.pop()
+    if (entry === undefined) break
+    const { record } = entry.job
+    const isWaiting = record.state === 'POSTING' && record.posting === entry.posting
+    // A job may be entered twice: posted, unposted.
+    if (isWaiting && entries.at(-1)?.job !== entry.job) entries.push(entry)
+  }
+  for (const entry of entries) heap.push(entry)
+  return entries.map(({ job }) => job)
+}
+
+function isOlder(a: Entry, b: Entry): boolean {
+  const age = a.job.record.createdAt - b.job.record.createdAt
+  return age < 0 || (age === 0 && a.job.record.id < b.job.record.id)
+}

@@ -1,0 +1,194 @@
+/**
+ * The rows of a run in memory: of its atoms, and of their calls. A row that says nothing unusual (no failure, nothing that it
+ * waits for, small numbers) is kept as one number, beside what no number can hold; others as they came.
+ *
+ * Invariants
+ * R1  What is read is equal to what was written last.
+ * R2  Writing and looking up cost O(1), whatever the size of the flow, and one look at a table of paths.
+ */
+import type { AtomRecord, CallRecord, Direction } from '../src/machine/records.ts'
+import { DIRECTIONS } from '../src/machine/records.ts'
+import { ATOM_STATES, type AtomState } from '../src/machine/states.ts'
+import { isWord, Pieces } from './memory-pieces.ts'
+import type { ResultRef } from './store.ts'
+
+const OUTCOMES = [null, 'success', 'failure', 'unknown'] as const
+const STATE_NUMBERS: ReadonlyMap<AtomState, number> = new Map(
+  ATOM_STATES.map((name, at) => [name, at]),
+)
+
+/** In place of the number of a row that is kept as it came, and of one that is not there. */
+const WHOLE = -1
+const NONE = -2
+
+export class MemoryRows {
+  /** Places of atoms, by path, in the order in which they were first written. */
+  readonly #places = new Map<string, number>()
+  readonly #atoms = new Pieces<number>()
+  readonly #wholeAtoms = new Map<number, AtomRecord>()
+  /** The last call of each atom, as a place among the calls. */
+  readonly #lastCalls = new Pieces<number>()
+  readonly #callAtoms = new Pieces<string>()
+  readonly #callCodes = new Pieces<number>()
+  readonly #startedAt = new Pieces<number>()
+  readonly #endedAt = new Pieces<number>()
+  /** When the first call started: times of others are kept as how far they are from it. */
+  #since = 0
+  readonly #wholeCalls = new Map<number, CallRecord>()
+  /** The call before, of atoms that have several. */
+  readonly #callsBefore = new Map<number, number>()
+
+  setAtom(record: AtomRecord): void {
+    const place = this.#placeOf(record.path)
+    const code = atomCode(record)
+    if (code === WHOLE) this.#wholeAtoms.set(place, record)
+    else if (this.#wholeAtoms.size > 0) this.#wholeAtoms.delete(place)
+    this.#atoms.set(place, code)
+  }
+
+  atom(path: string): AtomRecord | undefined {
+    const place = this.#places.get(path)
+    return place === undefined ? undefined : this.#atom(path, place)
+  }
+
+  atoms(): AtomRecord[] {
+    const atoms: AtomRecord[] = []
+    for (const [path, place] of this.#places) {
+      const atom = this.#atom(path, place)
+      if (atom !== undefined) atoms.push(atom)
+    }
+    return atoms
+  }
+
+  /** Queues that answers to atoms' present calls come to. */
+  replyQueues(): readonly (string | null)[] {
+    return [...this.#wholeAtoms.values()].map(({ replyTo }) => replyTo)
+  }
+
+  addCall(record: CallRecord): void {
+    const call = this.#callCodes.length
+    const place = this.#placeOf(record.atom)
+    const before = this.#lastCalls.at(place)
+    if (before !== NONE) this.#callsBefore.set(call, before)
+    this.#lastCalls.set(place, call)
+    if (call === 0) this.#since = record.startedAt
+    const startedAt = record.startedAt - this.#since
+    const endedAt = record.endedAt - this.#since
+    const isPlain = isWord(startedAt) && isWord(endedAt)
+    const code = isPlain ? callCode(record) : WHOLE
+    if (code === WHOLE) this.#wholeCalls.set(call, record)
+    this.#callAtoms.push(record.atom)
+    this.#callCodes.push(code)
+    this.#startedAt.push(isPlain ? startedAt : 0)
+    this.#endedAt.push(isPlain ? endedAt : 0)
+  }
+
+  /** Whether there is a call of that number or a later one: numbers of an atom's direction only grow, so the last one tells. */
+  hasCall({ atom, direction, call }: ResultRef): boolean {
+    const place = this.#places.get(atom)
+    let at = place === undefined ? NONE : this.#lastCalls.at(place)
+    while (at !== NONE) {
+      const row = this.#call(at)
+      if (row.direction === direction) return row.call >= call
+      at = this.#callsBefore.get(at) ?? NONE
+    }
+    return false
+  }
+
+  /** All calls, or those of an atom, in no order. */
+  calls(atom?: string): CallRecord[] {
+    const calls: CallRecord[] = []
+    if (atom === undefined) {
+      for (let at = 0; at < this.#callCodes.length; at++) calls.push(this.#call(at))
+      return calls
+    }
+    const place = this.#places.get(atom)
+    let at = place === undefined ? NONE : this.#lastCalls.at(place)
+    while (at !== NONE) {
+      calls.push(this.#call(at))
+      at = this.#callsBefore.get(at) ?? NONE
+    }
+    return calls
+  }
+
+  #placeOf(path: string): number {
+    const known = this.#places.get(path)
+    if (known !== undefined) return known
+    const place = this.#atoms.length
+    this.#places.set(path, place)
+    this.#atoms.push(NONE)
+    this.#lastCalls.push(NONE)
+    return place
+  }
+
+  #atom(path: string, place: number): AtomRecord | undefined {
+    const code = this.#atoms.at(place)
+    if (code === NONE) return undefined
+    if (code === WHOLE) return this.#wholeAtoms.get(place)
+    return {
+      path,
+      kind: (code >> 30) & 1 ? 'retry' : 'task',
+      state: ATOM_STATES[(code >> 26) & 15] as AtomState, // as it was written
+      attempt: (code >> 16) & 255,
+      executeCalls: (code >> 8) & 255,
+      revertCalls: code & 255,
+      dueAt: null,
+      outcome: OUTCOMES[(code >> 24) & 3] ?? null,
+      ignored: null,
+      failure: null,
+      revertFailure: null,
+      rounds: null,
+      replyTo: null,
+      copy: null,
+      starts: 0,
+    }
+  }
+
+  #call(at: number): CallRecord {
+    const code = this.#callCodes.at(at)
+    if (code === WHOLE) return this.#wholeCalls.get(at) as CallRecord // put there when it was added
+    return {
+      atom: this.#callAtoms.at(at),
+      direction: DIRECTIONS[(code >> 26) & 3] as Direction, // as it was written
+      call: (code >> 12) & 4095,
+      attempt: code & 4095,
+      outcome: OUTCOMES[(code >> 24) & 3] ?? 'unknown',
+      startedAt: this.#since + this.#startedAt.at(at),
+      endedAt: this.#since + this.#endedAt.at(at),
+      failure: null,
+    }
+  }
+}
+
+/** Bits: kind 1, state 4, outcome 2, then 8 each for attempt and the calls of both directions. */
+function atomCode(record: AtomRecord): number {
+  const { attempt, executeCalls, revertCalls } = record
+  const isPlain =
+    record.dueAt === null &&
+    record.ignored === null &&
+    record.failure === null &&
+    record.revertFailure === null &&
+    record.rounds === null &&
+    record.replyTo === null &&
+    record.copy === null &&
+    record.starts === 0
+  if (!isPlain || Math.max(attempt, executeCalls, revertCalls) > 255) return WHOLE
+  const kind = record.kind === 'retry' ? 1 : 0
+  const state = STATE_NUMBERS.get(record.state) as number // all are numbered
+  const outcome = OUTCOMES.indexOf(record.outcome)
+  return (
+    (kind << 30) |
+    (state << 26) |
+    (outcome << 24) |
+    (attempt << 16) |
+    (executeCalls << 8) |
+    revertCalls
+  )
+}
+
+/** Bits: direction 2, outcome 2, then 12 each for call and attempt. */
+function callCode({ direction, outcome, call, attempt, failure }: CallRecord): number {
+  if (failure !== null || Math.max(call, attempt) > 4095) return WHOLE
+  const names = (DIRECTIONS.indexOf(direction) << 2) | OUTCOMES.indexOf(outcome)
+  return (names << 24) | (call << 12) | attempt
+}
