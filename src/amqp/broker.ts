@@ -7,6 +7,7 @@
  * L1  There is at most one pair of connections. Hosts are tried in turn; after each round of failures the wait grows.
  * L2  A link that stands is built in this order: topology, publications, listeners, consumers; it falls in the other.
  * L3  After `stop()` nothing of it is left: no socket, no timer, no promise that nobody settles.
+ * L4  What was acknowledged before `stop()` does not come again, unless the broker does not answer for `DRAIN_MS`.
  */
 import { delayAfterAttempt } from '../base/backoff.ts'
 import { ClosedError, UnavailableError } from '../base/errors.ts'
@@ -41,7 +42,7 @@ const RECONNECTING = { delayMs: 100, factor: 2, maxDelayMs: 1000, jitter: 0.5 }
 const GOOD_AFTER_MS = 10_000
 /** What opening one connection may take, in ms. */
 const OPEN_WITHIN_MS = 10_000
-/** What `stop()` waits for confirms, in ms. */
+/** What `stop()` waits for confirms, and then for acknowledgements, in ms. */
 const DRAIN_MS = 2000
 
 /**
@@ -347,12 +348,19 @@ export class Broker implements BrokerLink {
     const link = this.#up
     this.#graveyard.stop()
     await this.#publisher.stop(DRAIN_MS)
+    if (link !== null) await this.#settleConsumers()
     for (const consumer of this.#consumers) consumer.detach()
     await link?.close()
     this.#stopping.abort()
     this.#declarer.leave()
     for (const tell of this.#whenUp.splice(0)) tell()
     await this.#running
+  }
+
+  /** L4: a channel that is closed in order has its acknowledgements worked off first; a connection's end overtakes them. */
+  async #settleConsumers(): Promise<void> {
+    const closed = Promise.all([...this.#consumers].map((consumer) => consumer.close()))
+    await within(this.#resolved.clock, DRAIN_MS, closed, () => new Error('late')).catch(() => {})
   }
 
   async #redeclare(): Promise<void> {
