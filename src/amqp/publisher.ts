@@ -75,6 +75,7 @@ export class Publisher {
   #unblockedAt = 0
   #attempt = 0
   #lossReason = LOST
+  #unlisten: () => void = () => {}
   #cancelLook: (() => void) | null = null
   #cancelReopening: (() => void) | null = null
   readonly #whenIdle: (() => void)[] = []
@@ -97,25 +98,30 @@ export class Publisher {
     this.#model = model
     this.#server = server
     this.#isBlocked = false
-    model.on('blocked', (reason) => {
-      if (this.#model !== model) return
+    const blocked = (reason: string): void => {
       this.#isBlocked = true
       this.#options.logger.warn({ reason }, 'the broker blocks publishers; publications wait')
       this.#noteRoom()
-    })
-    model.on('unblocked', () => {
-      if (this.#model !== model) return
+    }
+    const unblocked = (): void => {
       this.#isBlocked = false
       this.#unblockedAt = this.#options.clock.now()
       this.#options.logger.info({}, 'the broker takes publications again')
       this.#pump()
-    })
+    }
+    model.on('blocked', blocked)
+    model.on('unblocked', unblocked)
+    this.#unlisten = () => {
+      model.off('blocked', blocked)
+      model.off('unblocked', unblocked)
+    }
     await this.#openChannel(model)
   }
 
   /** The connection is gone. */
   detach(): void {
     this.#model = null
+    this.#unlisten() // others may use it after this one
     this.#cancelReopening?.()
     this.#cancelReopening = null
     const channel = this.#channel
