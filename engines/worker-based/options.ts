@@ -1,6 +1,6 @@
-import { UsageError } from '../../src/base/errors.ts'
 import { realClock, type Clock } from '../../src/base/clock.ts'
 import { silentLogger, type Logger } from '../../src/base/logger.ts'
+import { wholeOption } from '../../src/base/number-options.ts'
 import type { BrokerLink } from '../../src/amqp/broker-link.ts'
 import type { Store } from '../../persistence/store.ts'
 import type { CallTimes } from './call-effects.ts'
@@ -69,7 +69,10 @@ export interface ResolvedWorkerBased {
 
 /** Options with defaults filled in. Throws {@link UsageError}. */
 export function resolveWorkerBased(options: WorkerBasedEngineOptions): ResolvedWorkerBased {
-  const reportEveryMs = wholeFrom(1, 'reportEveryMs', options.reportEveryMs, 10_000)
+  const reportEveryMs = wholeOption('reportEveryMs', options.reportEveryMs, {
+    least: 1,
+    byDefault: 10_000,
+  })
   return {
     link: options.link,
     store: options.store,
@@ -79,8 +82,8 @@ export function resolveWorkerBased(options: WorkerBasedEngineOptions): ResolvedW
     times: {
       reportEveryMs,
       silenceMs: 3 * reportEveryMs,
-      graceMs: wholeFrom(0, 'graceMs', options.graceMs, 2000),
-      askAfterMs: wholeFrom(0, 'askAfterMs', options.askAfterMs, 60_000),
+      graceMs: wholeOption('graceMs', options.graceMs, { least: 0, byDefault: 2000 }),
+      askAfterMs: wholeOption('askAfterMs', options.askAfterMs, { least: 0, byDefault: 60_000 }),
       // The conductor looks for mail each second.
       mailMs: 1500,
       noteAfterMs: 1000,
@@ -89,23 +92,16 @@ export function resolveWorkerBased(options: WorkerBasedEngineOptions): ResolvedW
       longestBackoffMs: 60_000,
       clocksMs: 10_000,
     },
-    deliveryLimit: wholeFrom(1, 'deliveryLimit', options.deliveryLimit, 5),
-    prefetch: wholeFrom(1, 'prefetch', options.prefetch, 1000),
-    tickMs: wholeFrom(1, 'tickMs', options.tickMs, 200),
-    sweepEveryMs: wholeFrom(1, 'sweepEveryMs', options.sweepEveryMs, 10_000),
-    markerEveryMs: wholeFrom(1, 'markerEveryMs', options.markerEveryMs, 30_000),
+    deliveryLimit: wholeOption('deliveryLimit', options.deliveryLimit, { least: 1, byDefault: 5 }),
+    prefetch: wholeOption('prefetch', options.prefetch, { least: 1, byDefault: 1000 }),
+    tickMs: wholeOption('tickMs', options.tickMs, { least: 1, byDefault: 200 }),
+    sweepEveryMs: wholeOption('sweepEveryMs', options.sweepEveryMs, {
+      least: 1,
+      byDefault: 10_000,
+    }),
+    markerEveryMs: wholeOption('markerEveryMs', options.markerEveryMs, {
+      least: 1,
+      byDefault: 30_000,
+    }),
   }
-}
-
-function wholeFrom(
-  least: number,
-  name: string,
-  given: number | undefined,
-  byDefault: number,
-): number {
-  const value = given ?? byDefault
-  if (!Number.isInteger(value) || value < least) {
-    throw new UsageError(`${name}: expected a whole number from ${least}, got ${value}`)
-  }
-  return value
 }

@@ -2,6 +2,7 @@ import type { ConnectionOptions } from 'node:tls'
 import { realClock, type Clock } from '../base/clock.ts'
 import { UsageError } from '../base/errors.ts'
 import { silentLogger, type Logger } from '../base/logger.ts'
+import { wholeOption } from '../base/number-options.ts'
 import { readAddresses, type Address } from './addresses.ts'
 
 /** What TLS needs, for `amqps://`. The broker's certificate is always verified. */
@@ -64,24 +65,20 @@ export function resolveBroker(options: BrokerOptions): ResolvedBroker {
     connectionName: options.connectionName ?? namespace,
     logger: options.logger ?? silentLogger,
     clock: options.clock ?? realClock,
-    heartbeatS: wholeFrom(1, 'heartbeatS', options.heartbeatS, 10),
-    connectTimeoutMs: wholeFrom(1, 'connectTimeoutMs', options.connectTimeoutMs, 30_000),
-    publishTimeoutMs: wholeFrom(1, 'publishTimeoutMs', options.publishTimeoutMs, 30_000),
-    window: wholeFrom(1, 'window', options.window, 1000),
-    checkEveryMs: wholeFrom(1, 'checkEveryMs', options.checkEveryMs, 15_000),
+    heartbeatS: wholeOption('heartbeatS', options.heartbeatS, { least: 1, byDefault: 10 }),
+    connectTimeoutMs: wholeOption('connectTimeoutMs', options.connectTimeoutMs, {
+      least: 1,
+      byDefault: 30_000,
+    }),
+    publishTimeoutMs: wholeOption('publishTimeoutMs', options.publishTimeoutMs, {
+      least: 1,
+      byDefault: 30_000,
+    }),
+    window: wholeOption('window', options.window, { least: 1, byDefault: 1000 }),
+    checkEveryMs: wholeOption('checkEveryMs', options.checkEveryMs, {
+      least: 1,
+      byDefault: 15_000,
+    }),
     tls: options.tls ?? {},
   }
-}
-
-function wholeFrom(
-  least: number,
-  name: string,
-  given: number | undefined,
-  byDefault: number,
-): number {
-  const value = given ?? byDefault
-  if (!Number.isInteger(value) || value < least) {
-    throw new UsageError(`${name}: expected a whole number from ${least}, got ${value}`)
-  }
-  return value
 }

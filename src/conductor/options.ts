@@ -4,6 +4,7 @@ import { UsageError } from '../base/errors.ts'
 import { uuidV7 } from '../base/ids.ts'
 import type { Json, JsonObject } from '../base/json.ts'
 import { silentLogger, type Logger } from '../base/logger.ts'
+import { millisecondsOption, wholeOption } from '../base/number-options.ts'
 import type { Engine } from '../../engines/engine.ts'
 import type { JobBoard } from '../../jobboard/jobboard.ts'
 import type { Claim, Store } from '../../persistence/store.ts'
@@ -120,14 +121,18 @@ export function resolveConductor(options: ConductorOptions): ResolvedConductor {
     name,
     id: `${name}:${uuidV7()}`,
     host,
-    maxFlows: wholeFrom(1, 'maxFlows', options.maxFlows, 1000),
-    leaseMs: wholeFrom(100, 'leaseMs', options.leaseMs, 10_000),
-    pollMs: wholeFrom(1, 'pollMs', options.pollMs, 500),
-    parkAfterMs: millisecondsFrom(0, 'parkAfterMs', options.parkAfterMs, 60_000),
-    graceMs: wholeFrom(0, 'graceMs', options.graceMs, 30_000),
-    maxDeaths: wholeFrom(1, 'maxDeaths', options.maxDeaths, 5),
-    probationMs: wholeFrom(0, 'probationMs', options.probationMs, 1000),
-    maxPlans: wholeFrom(1, 'maxPlans', options.maxPlans, 200),
+    maxFlows: wholeOption('maxFlows', options.maxFlows, { least: 1, byDefault: 1000 }),
+    leaseMs: wholeOption('leaseMs', options.leaseMs, { least: 100, byDefault: 10_000 }),
+    pollMs: wholeOption('pollMs', options.pollMs, { least: 1, byDefault: 500 }),
+    parkAfterMs: millisecondsOption('parkAfterMs', options.parkAfterMs, {
+      least: 0,
+      byDefault: 60_000,
+      most: Infinity,
+    }),
+    graceMs: wholeOption('graceMs', options.graceMs, { least: 0, byDefault: 30_000 }),
+    maxDeaths: wholeOption('maxDeaths', options.maxDeaths, { least: 1, byDefault: 5 }),
+    probationMs: wholeOption('probationMs', options.probationMs, { least: 0, byDefault: 1000 }),
+    maxPlans: wholeOption('maxPlans', options.maxPlans, { least: 1, byDefault: 200 }),
     topics: options.topics ?? [],
     wakeups: options.wakeups,
     load: options.load ?? (() => ({})),
@@ -137,32 +142,6 @@ export function resolveConductor(options: ConductorOptions): ResolvedConductor {
     onJob: harmless(options.onJob, logger),
     onProgress: harmless(options.onProgress, logger),
   }
-}
-
-function wholeFrom(
-  least: number,
-  name: string,
-  given: number | undefined,
-  byDefault: number,
-): number {
-  const value = given ?? byDefault
-  if (!Number.isInteger(value) || value < least) {
-    throw new UsageError(`${name}: expected a whole number from ${least}, got ${value}`)
-  }
-  return value
-}
-
-function millisecondsFrom(
-  least: number,
-  name: string,
-  given: number | undefined,
-  byDefault: number,
-): number {
-  const value = given ?? byDefault
-  if (!(value >= least)) {
-    throw new UsageError(`${name}: expected milliseconds from ${least}, got ${value}`)
-  }
-  return value
 }
 
 /** A listener of the user's: what it throws is logged, and harms nobody. */

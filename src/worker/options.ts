@@ -4,6 +4,7 @@ import type { BrokerTls } from '../amqp/options.ts'
 import { realClock, type Clock } from '../base/clock.ts'
 import { UsageError } from '../base/errors.ts'
 import { silentLogger, type Logger } from '../base/logger.ts'
+import { millisecondsOption, wholeOption } from '../base/number-options.ts'
 import { moduleUrl } from './load-module.ts'
 import { TaskRegistry } from './registry.ts'
 
@@ -103,19 +104,23 @@ export function resolveWorker(options: WorkerOptions): ResolvedWorker {
     registry,
     modules: options.modules?.map((module) => moduleUrl(module)) ?? registry?.modules ?? [],
     topics: [...new Set(topics)],
-    concurrency: whole('concurrency', options.concurrency, 16, 1),
+    concurrency: wholeOption('concurrency', options.concurrency, { least: 1, byDefault: 16 }),
     name: options.name ?? `${hostname()}:${process.pid}`,
-    graceMs: milliseconds('graceMs', options.graceMs, 30_000),
-    abortGraceMs: milliseconds('abortGraceMs', options.abortGraceMs, 5_000),
-    threads: whole('threads', options.threads, availableParallelism(), 0),
+    graceMs: millisecondsOption('graceMs', options.graceMs, { least: 0, byDefault: 30_000 }),
+    abortGraceMs: millisecondsOption('abortGraceMs', options.abortGraceMs, {
+      least: 0,
+      byDefault: 5_000,
+    }),
+    threads: wholeOption('threads', options.threads, {
+      least: 0,
+      byDefault: availableParallelism(),
+    }),
     threadHeapMb: options.threadHeapMb,
-    soloProcesses: whole(
-      'soloProcesses',
-      options.soloProcesses,
-      Math.max(2, availableParallelism()),
-      0,
-    ),
-    leaseMs: milliseconds('leaseMs', options.leaseMs, 30_000, 100),
+    soloProcesses: wholeOption('soloProcesses', options.soloProcesses, {
+      least: 0,
+      byDefault: Math.max(2, availableParallelism()),
+    }),
+    leaseMs: millisecondsOption('leaseMs', options.leaseMs, { least: 100, byDefault: 30_000 }),
     tls: options.tls,
     logger: options.logger ?? silentLogger,
     clock: options.clock ?? realClock,
@@ -128,21 +133,4 @@ function registryOf(tasks: unknown): TaskRegistry {
   throw new UsageError('tasks: found no task in it', {
     hint: 'give what task(…) returned, a list of these, or a module that exports them',
   })
-}
-
-function whole(name: string, given: number | undefined, byDefault: number, least: number): number {
-  const value = given ?? byDefault
-  if (Number.isInteger(value) && value >= least) return value
-  throw new UsageError(`${name}: expected a whole number from ${least}, got ${value}`)
-}
-
-function milliseconds(
-  name: string,
-  given: number | undefined,
-  byDefault: number,
-  least = 0,
-): number {
-  const value = given ?? byDefault
-  if (Number.isFinite(value) && value >= least) return value
-  throw new UsageError(`${name}: expected milliseconds from ${least}, got ${value}`)
 }
