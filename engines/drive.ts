@@ -438,7 +438,7 @@ export class FlowDriver implements Committing, CallListener {
     const { atom, direction, again } = command
     const { engine } = this.#options
     const isGone = again && direction === 'execute' && atom.scope.reverting
-    if (isGone && engine.name !== 'worker-based') {
+    if (isGone && engine.replyTo === undefined) {
       // Its process died, and it is to be reverted: running it again would serve nothing.
       const message = 'its process ended while it ran'
       this.#failCall(command, { code: 'Cancelled', message, retryable: false }, 'unknown')

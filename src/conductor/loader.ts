@@ -183,7 +183,7 @@ export class Loader {
       const gate = new Gate({
         engine: this.#options.resolved.engine,
         mark: async () => {
-          if (this.#options.resolved.engine.name === 'worker-based') return true
+          if (this.#options.resolved.engine.replyTo !== undefined) return true // workers die of it
           const isOurs = await mark(flow)
           if (isOurs === false) flows.fenced(flow)
           return isOurs === true
@@ -194,7 +194,7 @@ export class Loader {
       // A commit is told to listeners first, then its calls are dispatched: look after both.
       const onFirstCommit = (): void => {
         queueMicrotask(() => {
-          if (!gate.isUsed || gate.name === 'worker-based') close()
+          if (!gate.isUsed || gate.replyTo !== undefined) close()
         })
       }
       const { loaded, known } = decision
