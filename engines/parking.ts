@@ -8,13 +8,14 @@
  * K1  A flow with calls in flight is parked only while the engine says that all of them are found by the next owner.
  * K2  A parked flow is looked after in time: when the first of its waits is over, and now and then if it waits for calls.
  */
+import { delayAfterAttempt } from '../src/base/backoff.ts'
 import type { Clock } from '../src/base/clock.ts'
 import type { Run } from '../src/machine/run.ts'
 import type { JobChange } from '../persistence/store.ts'
 import type { Engine } from './engine.ts'
 
-/** How often a flow that is parked for its tasks is looked after, at least: a broker may have lost its calls. */
-const LOOK_AFTER_MS = 600_000
+/** After how long a flow that is parked for its tasks is looked after: a broker may have lost its calls. Not after all at once. */
+const LOOKING_AFTER = { delayMs: 750_000, jitter: 0.2 }
 /** A flow that cannot be parked yet is looked at again after so long, at least. */
 const LOOK_AGAIN_MS = 1000
 
@@ -61,7 +62,7 @@ export class Parking {
     const dueAt = nextDue(run)
     const now = clock.now()
     if (isWorking) {
-      const lookAt = Math.round(now + LOOK_AFTER_MS * (1 + Math.random() / 4)) // not all at once
+      const lookAt = Math.round(now + delayAfterAttempt(1, LOOKING_AFTER, this.#options.flowId))
       return { state: 'PARKED', parkedFor: 'task', dueAt: Math.min(dueAt, lookAt) }
     }
     if (dueAt === Infinity || dueAt - now <= parkAfterMs) return null
