@@ -69,6 +69,7 @@ function filterConditions(dialect: Dialect, filter: JobFilter): Sql[] {
   anyOf('d.state', filter.flowStates)
   equals('j.flow', filter.flow)
   equals('j.conductor', filter.conductor)
+  anyOf('j.conductor', filter.conductors)
   if (filter.createdBefore !== undefined) {
     conditions.push(sql`j.created_at < ${filter.createdBefore}`)
   }

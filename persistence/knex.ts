@@ -19,6 +19,7 @@ import {
   readStanding,
   selectQueues,
 } from './brokers.ts'
+import { carryStatements } from './carry-sql.ts'
 import {
   adoptStatement,
   claimStatement,
@@ -74,6 +75,7 @@ import type {
   BrokerRecord,
   CallPlace,
   CallStanding,
+  CarriedRun,
   Claim,
   CommitOutcome,
   FlowCommit,
@@ -554,26 +556,39 @@ export class KnexStore implements Store {
 
   async rerun(
     jobId: string,
-    options: { readonly flowId: string; readonly input?: JsonObject | undefined },
+    options: {
+      readonly flowId: string
+      readonly input?: JsonObject | undefined
+      readonly carried?: CarriedRun | undefined
+    },
   ): Promise<JobRecord | null> {
     const { tables, now, database, forUpdate } = this.#dialect
     const { jobs, flow_details, mailbox } = tables
-    const { flowId } = options
+    const { flowId, carried } = options
     const input = options.input === undefined ? name('d.input') : this.#asJson(options.input)
     const rows = await this.#do(() =>
       database.transaction(async (executor) => {
         const [found] = await executor.run(sql`
-          select ended_at, flow_id from ${jobs} where id = ${jobId} ${forUpdate}`)
+          select ended_at, flow_id, revision from ${jobs} where id = ${jobId} ${forUpdate}`)
         if (found === undefined) return []
         // The answer was lost, and this is the same wish again.
         if (found['flow_id'] === flowId) {
           return executor.run(sql`select * from ${jobs} where id = ${jobId}`)
         }
         if (found['ended_at'] === null) return []
+        if (
+          carried !== undefined &&
+          (found['flow_id'] !== carried.flowId || Number(found['revision']) !== carried.revision)
+        ) {
+          return []
+        }
+        const state = carried === undefined ? 'PENDING' : 'RESUMING'
         await executor.run(sql`
           insert into ${flow_details} (id, job_id, parent_id, run, document, source, format, semantics, input, state, created_at)
-          select ${flowId}, d.job_id, d.parent_id, d.run + 1, d.document, d.source, d.format, d.semantics, ${input}, 'PENDING', ${now()}
+          select ${flowId}, d.job_id, d.parent_id, d.run + 1, d.document, d.source, d.format, d.semantics, ${input}, ${state}, ${now()}
           from ${flow_details} as d where d.id = ${String(found['flow_id'])}`)
+        const carrying = carried === undefined ? [] : carryStatements(this.#dialect, flowId, carried)
+        for (const statement of carrying) await executor.run(statement)
         await executor.run(sql`delete from ${mailbox} where job_id = ${jobId}`)
         return executor.run(sql`
           update ${jobs} set flow_id = ${flowId}, ${this.#claimableAnew()}

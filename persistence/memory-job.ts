@@ -6,6 +6,7 @@ import { MemoryHistory } from './memory-history.ts'
 import type { MemoryRows } from './memory-rows.ts'
 import { tenantOf } from './post-rows.ts'
 import type {
+  CarriedRun,
   Claim,
   FlowCommit,
   FlowDetail,
@@ -154,6 +155,21 @@ export function beginAnew(record: Mutable<JobRecord>): void {
   record.claimId = null
 }
 
+/** Puts what is kept of a run into the next one: rows, the calls of kept atoms, the results of those that stand. */
+export function carry(before: Run, run: Run, carried: CarriedRun): void {
+  for (const scope of carried.scopes) run.scopes.set(scope.path, scope)
+  for (const atom of carried.atoms) {
+    const { path, state, executeCalls } = atom
+    run.rows.setAtom(atom)
+    const calls = before.rows.calls(path).sort((a, b) => a.call - b.call)
+    for (const call of calls) run.rows.addCall(call)
+    for (const result of state === 'SUCCESS' ? rowsOf(before.results, path) : []) {
+      const isLast = result.direction === 'execute' && result.call === executeCalls
+      if (isLast) addTo(run.results, result)
+    }
+  }
+}
+
 export function canBeReleased(record: JobRecord): boolean {
   if (record.state === 'TRASHED') return true
   return record.state === 'PARKED' && (record.parkedFor === 'suspended' || record.disorder)
@@ -245,6 +261,9 @@ export function matches(job: Job, filter: JobFilter): boolean {
   }
   if (filter.flow !== undefined && record.flow !== filter.flow) return false
   if (filter.conductor !== undefined && record.conductor !== filter.conductor) return false
+  if (filter.conductors !== undefined && !filter.conductors.includes(record.conductor ?? '')) {
+    return false
+  }
   if (filter.createdBefore !== undefined && record.createdAt >= filter.createdBefore) return false
   if (filter.createdAfter !== undefined && record.createdAt <= filter.createdAfter) return false
   for (const [name, value] of Object.entries(filter.labels ?? {})) {

@@ -11,7 +11,7 @@
 import type { Clock } from '../src/base/clock.ts'
 import { realClock } from '../src/base/clock.ts'
 import { UsageError } from '../src/base/errors.ts'
-import type { Json } from '../src/base/json.ts'
+import type { Json, JsonObject } from '../src/base/json.ts'
 import type { AtomRecord, CallRecord, HistoryRecord } from '../src/machine/records.ts'
 import { readCursor, writeCursor } from './cursor.ts'
 import { Heap } from './heap.ts'
@@ -20,6 +20,7 @@ import {
   addTo,
   beginAnew,
   canBeReleased,
+  carry,
   changeDetail,
   claimOf,
   compareJobs,
@@ -56,6 +57,7 @@ import type {
   BrokerRecord,
   CallPlace,
   CallStanding,
+  CarriedRun,
   Claim,
   CommitOutcome,
   FlowCommit,
@@ -579,18 +581,28 @@ export class MemoryStore implements Store {
 
   async rerun(
     jobId: string,
-    options: { readonly flowId: string; readonly input?: Record<string, Json> | undefined },
+    options: {
+      readonly flowId: string
+      readonly input?: JsonObject | undefined
+      readonly carried?: CarriedRun | undefined
+    },
   ): Promise<JobRecord | null> {
     const job = this.#jobs.get(jobId)
     const last = job?.runs.at(-1)?.detail
-    if (job === undefined || last === undefined || job.record.endedAt === null) return null
+    const { flowId, carried } = options
+    if (job === undefined || last === undefined) return null
+    if (last.id === flowId) return { ...job.record }
+    if (job.record.endedAt === null) return null
+    const isAsDecided = last.id === carried?.flowId && job.record.revision === carried.revision
+    if (carried !== undefined && !isAsDecided) return null
+    const before = job.runs.at(-1)
     const now = this.#now()
     this.#addRun(job, {
       ...last,
-      id: options.flowId,
+      id: flowId,
       run: last.run + 1,
       input: options.input ?? last.input,
-      state: 'PENDING',
+      state: carried === undefined ? 'PENDING' : 'RESUMING',
       output: null,
       failures: [],
       reason: null,
@@ -598,8 +610,10 @@ export class MemoryStore implements Store {
       startedAt: null,
       endedAt: null,
     })
+    const run = job.runs.at(-1)
+    if (carried !== undefined && before !== undefined && run !== undefined) carry(before, run, carried)
     job.mailbox.clear()
-    job.record.flowId = options.flowId
+    job.record.flowId = flowId
     job.record.updatedAt = now
     beginAnew(job.record)
     this.#makeClaimable(job)

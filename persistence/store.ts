@@ -290,6 +290,8 @@ export interface JobFilter {
   readonly flowStates?: readonly FlowState[] | undefined
   readonly flow?: string | undefined
   readonly conductor?: string | undefined
+  /** Claimed by one of these conductors (their ids). */
+  readonly conductors?: readonly string[] | undefined
   readonly labels?: { readonly [name: string]: string } | undefined
   /** Input fields that must be equal, by name. */
   readonly input?: JsonObject | undefined
@@ -319,6 +321,15 @@ export interface FlowVersion {
 export interface SchemaStatus {
   readonly applied: readonly string[]
   readonly pending: readonly string[]
+}
+
+/** What a new run begins with of the one before it: rows that `carryOver` of the machine kept. */
+export interface CarriedRun {
+  /** The run that this was decided on, and the job's revision then. */
+  readonly flowId: string
+  readonly revision: number
+  readonly atoms: readonly AtomRecord[]
+  readonly scopes: readonly ScopeRecord[]
 }
 
 /** What was deleted. */
@@ -466,10 +477,18 @@ export interface Store {
   calls(flowId: string, atom?: string): Promise<readonly CallRecord[]>
   /** Operator: TRASHED, or parked for suspension or probation, becomes claimable again. Null: not in such a state. */
   releaseJob(jobId: string): Promise<JobRecord | null>
-  /** Operator: a job that ended runs again from its start, as a new run with this input. */
+  /**
+   * Operator: a job that ended runs again, as a new run with this input; posting + 1. From its start, or (`carried`) with these
+   * rows, the calls of their atoms and the results of those that stand, and RESUMING instead of PENDING. All in one transaction.
+   * Null: the job has not ended, or is not as `carried` was decided on. The same `flowId` again is the same wish.
+   */
   rerun(
     jobId: string,
-    options: { readonly flowId: string; readonly input?: JsonObject | undefined },
+    options: {
+      readonly flowId: string
+      readonly input?: JsonObject | undefined
+      readonly carried?: CarriedRun | undefined
+    },
   ): Promise<JobRecord | null>
   /** Deletes jobs that ended more than `olderThanMs` ago, with all their rows, and documents that nothing names. */
   prune(options: {

@@ -12,6 +12,7 @@ import type { Claim, Store, StoreHint } from '../../persistence/store.ts'
 import { eventually } from '../support/eventually.ts'
 import { describeBrokers } from './broker-contract.ts'
 import { describePostings } from './postings-contract.ts'
+import { describeReruns } from './rerun-contract.ts'
 import {
   adoptedJob,
   atomOf,
@@ -1071,6 +1072,7 @@ export function describeStore(
 
     describeBrokers(open)
     describePostings(open)
+    describeReruns(open)
 
     describe('looking', () => {
       it('filters jobs by all that is known of them', async (t) => {
@@ -1107,6 +1109,8 @@ export function describeStore(
         assert.equal(await found({ flowStates: ['RUNNING'] }), 'a')
         assert.equal(await found({ flow: 'refund' }), 'b')
         assert.equal(await found({ conductor: 'c1' }), 'a')
+        assert.equal(await found({ conductors: ['c0', 'c1'] }), 'a')
+        assert.equal(await found({ conductors: [] }), '')
         assert.equal(await found({ labels: { tenant: 'x' } }), 'a')
         assert.equal(await found({ labels: { tenant: 'x', env: 'test' } }), '')
         assert.equal(await found({ input: { sku: 'B2' } }), 'b')
