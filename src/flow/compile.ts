@@ -380,19 +380,24 @@ function own<V>(record: { readonly [key: string]: V }, key: string): V | undefin
   return Object.hasOwn(record, key) ? record[key] : undefined
 }
 
-const tables = new WeakMap<Plan, Map<string, NodePlan>>()
+const tables = new WeakMap<Plan, ReadonlyMap<string, NodePlan>>()
+
+/** All nodes by their path. Made when it is first asked for; the runs of a plan share it. */
+export function nodesOf(plan: Plan): ReadonlyMap<string, NodePlan> {
+  const known = tables.get(plan)
+  if (known !== undefined) return known
+  const table = new Map<string, NodePlan>()
+  const stack: NodePlan[] = [plan.root]
+  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+    table.set(node.path, node)
+    if (node.kind === 'flow') for (const child of node.children) stack.push(child)
+  }
+  tables.set(plan, table)
+  return table
+}
 
 /** The node at a path of records (iterations in it, such as `each[3]`, are left out of the look-up). */
 export function nodeAt(plan: Plan, path: string): NodePlan | undefined {
-  let table = tables.get(plan)
-  if (table === undefined) {
-    table = new Map()
-    const stack: NodePlan[] = [plan.root]
-    for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
-      table.set(node.path, node)
-      if (node.kind === 'flow') stack.push(...node.children)
-    }
-    tables.set(plan, table)
-  }
+  const table = nodesOf(plan)
   return table.get(path) ?? table.get(path.replace(/\[[^\]]*\]/g, ''))
 }

@@ -111,7 +111,7 @@ function restoreRounds(run: Run, retry: AtomRun): void {
 function retryAt(run: Run, path: string): AtomRun {
   const scope = scopeAt(run, path.slice(0, path.lastIndexOf(':')))
   if (scope.plan.retry === null) throw new Error(`the flow has no retry at ${path}`)
-  const retry = ensureAtom(run, scope.plan.retry, scope)
+  const retry = ensureAtom(scope.plan.retry, scope)
   scope.retry = retry
   return retry
 }
@@ -120,7 +120,8 @@ function taskAt(run: Run, path: string): AtomRun {
   const plan = nodeAt(run.plan, path)
   if (plan === undefined || plan.kind !== 'task') throw new Error(`the flow has no task at ${path}`)
   const scope = scopeAt(run, path.slice(0, path.lastIndexOf('/')))
-  const atom = ensureAtom(run, plan, scope)
+  const atom = ensureAtom(plan, scope)
+  scope.children.remember(plan.index, atom)
   return atom
 }
 

@@ -15,6 +15,7 @@
 import type { Failure } from '../base/failure.ts'
 import type { Json } from '../base/json.ts'
 import type { FlowPlan, NodePlan, Plan, RetryPlan, TaskPlan } from '../flow/compile.ts'
+import { Atoms } from './atoms.ts'
 import { Backlog } from './backlog.ts'
 import { Children } from './children.ts'
 import type { Command, EvaluatePurpose, Transition } from './events.ts'
@@ -114,7 +115,7 @@ export interface Run {
   readonly plan: Plan
   state: FlowState
   root: ScopeRun
-  readonly atoms: Map<string, AtomRun>
+  readonly atoms: Atoms
   readonly scopes: Map<string, ScopeRun>
   /** Failures that stand, by atom, oldest first. */
   readonly failures: Map<string, Failure>
@@ -158,12 +159,14 @@ const WINDOW = 10_000
 
 /** A run that has not begun. `window`: calls that may be in flight at once. */
 export function createRun(plan: Plan, window: number = WINDOW): Run {
-  const run: Run = {
+  const root = newScope(plan.root, null)
+  const scopes = new Map([[root.path, root]])
+  return {
     plan,
     state: 'PENDING',
-    root: newScope(plan.root, null),
-    atoms: new Map(),
-    scopes: new Map(),
+    root,
+    atoms: new Atoms(plan, scopes),
+    scopes,
     failures: new Map(),
     reason: null,
     window,
@@ -187,8 +190,6 @@ export function createRun(plan: Plan, window: number = WINDOW): Run {
     dirtyAtoms: [],
     dirtyScopes: [],
   }
-  run.scopes.set(run.root.path, run.root)
-  return run
 }
 
 export function isAtom(node: NodeRun): node is AtomRun {
@@ -240,14 +241,16 @@ export function ensureScope(run: Run, plan: FlowPlan, parent: ScopeRun): ScopeRu
   return scope
 }
 
-/** The atom of a task, or a scope's retry, made when it is first asked for. */
-export function ensureAtom(run: Run, plan: TaskPlan | RetryPlan, scope: ScopeRun): AtomRun {
-  const path = pathOf(plan, scope)
-  const known = run.atoms.get(path)
-  if (known !== undefined) return known
-  const atom: AtomRun = {
+/**
+ * The atom of a task, or a scope's retry: what the scope knows, or a new one. The caller puts that where the scope finds it
+ * (`children`, `retry`).
+ */
+export function ensureAtom(plan: TaskPlan | RetryPlan, scope: ScopeRun): AtomRun {
+  const known = plan.kind === 'retry' ? scope.retry : scope.children.known(plan.index)
+  if (known != null) return known as AtomRun // at a task's position there is its atom
+  return {
     plan,
-    path,
+    path: pathOf(plan, scope),
     scope,
     state: 'PENDING',
     attempt: 0,
@@ -264,8 +267,6 @@ export function ensureAtom(run: Run, plan: TaskPlan | RetryPlan, scope: ScopeRun
     isGone: false,
     dirty: false,
   }
-  run.atoms.set(path, atom)
-  return atom
 }
 
 /** The plan's own text where it is the same: maps find a text that they know by its identity, without comparing it. */
@@ -276,7 +277,7 @@ function pathOf(plan: TaskPlan | RetryPlan, scope: ScopeRun): string {
 
 /** The node of a child, atom or scope. */
 export function ensureNode(run: Run, plan: NodePlan, scope: ScopeRun): NodeRun {
-  return plan.kind === 'task' ? ensureAtom(run, plan, scope) : ensureScope(run, plan, scope)
+  return plan.kind === 'task' ? ensureAtom(plan, scope) : ensureScope(run, plan, scope)
 }
 
 /** Plans to start a child of a scope, at once or when there is room. */

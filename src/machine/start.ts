@@ -146,7 +146,7 @@ export function enterScope(run: Run, scope: ScopeRun): void {
     startContent(run, scope)
     return
   }
-  const retry = ensureAtom(run, scope.plan.retry, scope)
+  const retry = ensureAtom(scope.plan.retry, scope)
   scope.retry = retry
   retry.rounds = []
   startRound(run, scope)
@@ -297,7 +297,7 @@ function ignore(run: Run, scope: ScopeRun, plan: NodePlan, reason: IgnoreReason)
   node.ignored = reason
   goScope(run, node, 'IGNORED')
   if (node.plan.retry !== null) {
-    const retry = ensureAtom(run, node.plan.retry, node)
+    const retry = ensureAtom(node.plan.retry, node)
     node.retry = retry
     retry.ignored = reason
     goAtom(run, retry, 'IGNORE')

@@ -51,7 +51,7 @@ describe('TF-197: the state tables', () => {
 
   it('are enforced: another transition throws', () => {
     const run = createRun(planOf(linear('f', [task('a')])))
-    const atom = ensureAtom(run, run.plan.root.children[0] as TaskPlan, run.root)
+    const atom = ensureAtom(run.plan.root.children[0] as TaskPlan, run.root)
     assert.throws(() => goAtom(run, atom, 'SUCCESS'), /f\/a may not go from PENDING to SUCCESS/)
     assert.throws(() => goFlow(run, 'SUCCESS'), /may not go from PENDING to SUCCESS/)
   })

@@ -1,7 +1,7 @@
 /** What an event costs, counted: nodes and edges that are looked at, rows and commands that come of it. Never timed. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Plan } from '../../src/flow/compile.ts'
+import { nodesOf, type Plan } from '../../src/flow/compile.ts'
 import type { ResolvedFlow } from '../../src/flow/resolved.ts'
 import { advance } from '../../src/machine/advance.ts'
 import type { CallRef, MachineEvent } from '../../src/machine/events.ts'
@@ -49,6 +49,7 @@ interface Cost {
 function drive(flow: ResolvedFlow, options: { readonly failing?: string } = {}): Cost {
   const counter = { looks: 0 }
   const plan = counted(planOf(flow), counter)
+  nodesOf(plan) // made once for a plan, whatever runs it has
   const run = countedRun(plan, counter)
   const calls: CallRef[] = []
   const feed = (event: MachineEvent): { readonly looks: number; readonly given: number } => {
