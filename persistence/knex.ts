@@ -54,6 +54,7 @@ import {
   processColumns,
   readRecord,
   replyQueueColumns,
+  scheduleColumns,
   scopeColumns,
   unseal,
   versionColumns,
@@ -64,10 +65,28 @@ import {
   checkFilter,
   checkLimit,
   checkPost,
+  checkSchedule,
   checkTexts,
   inTurns,
   keyConflict,
 } from './rules.ts'
+import {
+  addSchedule,
+  changeSchedule,
+  dueSchedules,
+  removeSchedule,
+  scheduleJobs,
+  selectSchedules,
+  stepSchedules,
+} from './schedule-sql.ts'
+import type {
+  DueSchedules,
+  KeptDocument,
+  NewSchedule,
+  ScheduleChange,
+  ScheduleRecord,
+  ScheduleStep,
+} from './schedule-store.ts'
 import { migrate, requireSchema, schemaStatus } from './schema.ts'
 import type { Row, Sql } from './sql.ts'
 import { name, nothing, sql } from './sql.ts'
@@ -176,15 +195,11 @@ export class KnexStore implements Store {
 
   async nextPostings(
     board: string,
-    options: {
-      readonly limit: number
-      readonly below?: number | undefined
-      readonly turn?: string | undefined
-    },
+    options: { readonly limit: number; readonly turn?: string | undefined },
   ): Promise<readonly JobRecord[]> {
-    const { limit, below, turn } = options
+    const { limit, turn } = options
     checkLimit('the postings', limit)
-    const [top] = await this.#run(selectPriority(this.#dialect, board, below))
+    const [top] = await this.#run(selectPriority(this.#dialect, board))
     if (top === undefined) return []
     const place = { board, priority: Number(top['priority']) }
     const tenants = await this.#tenantsInTurn(place, limit, turn ?? null)
@@ -587,7 +602,8 @@ export class KnexStore implements Store {
           insert into ${flow_details} (id, job_id, parent_id, run, document, source, format, semantics, input, state, created_at)
           select ${flowId}, d.job_id, d.parent_id, d.run + 1, d.document, d.source, d.format, d.semantics, ${input}, ${state}, ${now()}
           from ${flow_details} as d where d.id = ${String(found['flow_id'])}`)
-        const carrying = carried === undefined ? [] : carryStatements(this.#dialect, flowId, carried)
+        const carrying =
+          carried === undefined ? [] : carryStatements(this.#dialect, flowId, carried)
         for (const statement of carrying) await executor.run(statement)
         await executor.run(sql`delete from ${mailbox} where job_id = ${jobId}`)
         return executor.run(sql`
@@ -609,6 +625,64 @@ export class KnexStore implements Store {
     const jobs = await pruneJobs(this.#dialect, options, attempt)
     const documents = await pruneDocuments(this.#dialect, options, attempt)
     return { jobs, documents }
+  }
+
+  async addSchedule(
+    schedule: NewSchedule,
+    documents: readonly KeptDocument[],
+  ): Promise<ScheduleRecord | null> {
+    checkSchedule(schedule)
+    const added = await this.#do(() => addSchedule(this.#dialect, schedule, documents))
+    if (added !== null) this.#hints.give({ kind: 'schedule', board: schedule.board })
+    return added
+  }
+
+  async changeSchedule(
+    place: { readonly board: string; readonly name: string; readonly revision: number },
+    change: ScheduleChange,
+    documents: readonly KeptDocument[] = [],
+  ): Promise<ScheduleRecord | null> {
+    const changed = await this.#do(() => changeSchedule(this.#dialect, place, change, documents))
+    if (changed !== null) this.#hints.give({ kind: 'schedule', board: place.board })
+    return changed
+  }
+
+  async removeSchedule(board: string, schedule: string, revision?: number): Promise<boolean> {
+    return this.#do(() => removeSchedule(this.#dialect, board, schedule, revision))
+  }
+
+  async schedule(board: string, schedule: string): Promise<ScheduleRecord | null> {
+    checkTexts('the schedule', { board, name: schedule })
+    const statement = selectSchedules(this.#dialect, board, { name: schedule })
+    return (await this.#select(scheduleColumns, statement))[0] ?? null
+  }
+
+  async schedules(board: string, group?: string): Promise<readonly ScheduleRecord[]> {
+    return this.#select(scheduleColumns, selectSchedules(this.#dialect, board, { group }))
+  }
+
+  async scheduleJobs(
+    board: string,
+    schedule: string,
+    limit: number,
+  ): Promise<readonly JobSummary[]> {
+    checkFilter({ limit })
+    return this.#do(() => scheduleJobs(this.#dialect, board, schedule, limit))
+  }
+
+  async dueSchedules(board: string, limit: number): Promise<DueSchedules> {
+    return this.#do(() => dueSchedules(this.#dialect, board, limit))
+  }
+
+  async stepSchedules(
+    board: string,
+    steps: readonly ScheduleStep[],
+  ): Promise<readonly (readonly JobRecord[] | null)[]> {
+    if (steps.length === 0) return []
+    for (const { posts } of steps) for (const request of posts) checkPost(request)
+    const done = await this.#do(() => stepSchedules(this.#dialect, board, steps))
+    if (done.some((jobs) => jobs !== null && jobs.length > 0)) this.#hintClaimable([board])
+    return done
   }
 
   onHint(listener: (hint: StoreHint) => void): () => void {

@@ -40,6 +40,7 @@ import { MemoryBrokers, standingOf } from './memory-brokers.ts'
 import type { Job, Run } from './memory-job.ts'
 import { MemoryPostings } from './memory-postings.ts'
 import { MemoryRows } from './memory-rows.ts'
+import { MemorySchedules } from './memory-schedules.ts'
 import { documentJson } from './rows.ts'
 import {
   HISTORY_PAGE,
@@ -47,12 +48,22 @@ import {
   checkFilter,
   checkLimit,
   checkPost,
+  checkSchedule,
   checkTexts,
   deathsReason,
   keyConflict,
   takesMail,
   wakes,
 } from './rules.ts'
+import { tickKeys } from './schedule-store.ts'
+import type {
+  DueSchedules,
+  KeptDocument,
+  NewSchedule,
+  ScheduleChange,
+  ScheduleRecord,
+  ScheduleStep,
+} from './schedule-store.ts'
 import type {
   BrokerRecord,
   CallPlace,
@@ -120,6 +131,7 @@ export class MemoryStore implements Store {
   readonly #flows = new Map<string, FlowVersion[]>()
   readonly #processes = new Map<string, ProcessRecord>()
   readonly #brokers = new MemoryBrokers((conductor) => this.#lives(conductor))
+  readonly #schedules = new MemorySchedules()
   readonly #hints = new Hints()
 
   constructor(options: MemoryStoreOptions = {}) {
@@ -154,14 +166,19 @@ export class MemoryStore implements Store {
       })
     }
     checkPost(request)
+    const { job, created } = this.#post(request)
+    const { board, key = null } = request
+    const isSame = job.contentHash === request.contentHash && job.record.board === board
+    if (!isSame || job.record.key !== key) throw keyConflict(request, job.record.id)
+    return { job: { ...job.record }, created }
+  }
+
+  /** The job of a post: a new one, or the one that has its key or id already. */
+  #post(request: PostRequest): { readonly job: Job; readonly created: boolean } {
     const { board, key } = request
     const sameKey = key === undefined ? undefined : this.#keys.get(board)?.get(key)
     const there = this.#jobs.get(sameKey ?? request.id)
-    if (there !== undefined) {
-      const same = there.contentHash === request.contentHash && there.record.board === board
-      if (!same || there.record.key !== (key ?? null)) throw keyConflict(request, there.record.id)
-      return { job: { ...there.record }, created: false }
-    }
+    if (there !== undefined) return { job: there, created: false }
     const now = this.#now()
     this.#keep(request.documentHash, documentJson(request.document))
     this.#keep(request.sourceHash, request.source)
@@ -174,7 +191,7 @@ export class MemoryStore implements Store {
       keys.set(key, request.id)
     }
     this.#queue(job)
-    return { job: { ...job.record }, created: true }
+    return { job, created: true }
   }
 
   async posted(postings: readonly PostingRef[]): Promise<void> {
@@ -196,11 +213,7 @@ export class MemoryStore implements Store {
 
   async nextPostings(
     board: string,
-    options: {
-      readonly limit: number
-      readonly below?: number | undefined
-      readonly turn?: string | undefined
-    },
+    options: { readonly limit: number; readonly turn?: string | undefined },
   ): Promise<readonly JobRecord[]> {
     checkLimit('the postings', options.limit)
     return this.#board(board)
@@ -611,7 +624,8 @@ export class MemoryStore implements Store {
       endedAt: null,
     })
     const run = job.runs.at(-1)
-    if (carried !== undefined && before !== undefined && run !== undefined) carry(before, run, carried)
+    if (carried !== undefined && before !== undefined && run !== undefined)
+      carry(before, run, carried)
     job.mailbox.clear()
     job.record.flowId = flowId
     job.record.updatedAt = now
@@ -628,6 +642,7 @@ export class MemoryStore implements Store {
     const before = this.#now() - options.olderThanMs
     const kept = new Set<string>()
     for (const versions of this.#flows.values()) for (const { hash } of versions) kept.add(hash)
+    for (const hash of this.#schedules.documents()) kept.add(hash)
     let jobs = 0
     for (const job of this.#jobs.values()) {
       const { endedAt, board } = job.record
@@ -646,6 +661,77 @@ export class MemoryStore implements Store {
       if (options.dryRun !== true) this.#documents.delete(hash)
     }
     return { jobs, documents }
+  }
+
+  async addSchedule(
+    schedule: NewSchedule,
+    documents: readonly KeptDocument[],
+  ): Promise<ScheduleRecord | null> {
+    checkSchedule(schedule)
+    for (const { hash, body } of documents) this.#keep(hash, body)
+    const added = this.#schedules.add(schedule, this.#now())
+    if (added !== null) this.#hints.give({ kind: 'schedule', board: schedule.board })
+    return added
+  }
+
+  async changeSchedule(
+    place: { readonly board: string; readonly name: string; readonly revision: number },
+    change: ScheduleChange,
+    documents: readonly KeptDocument[] = [],
+  ): Promise<ScheduleRecord | null> {
+    for (const { hash, body } of documents) this.#keep(hash, body)
+    const changed = this.#schedules.change(place, change, this.#now())
+    if (changed !== null) this.#hints.give({ kind: 'schedule', board: place.board })
+    return changed
+  }
+
+  async removeSchedule(board: string, schedule: string, revision?: number): Promise<boolean> {
+    return this.#schedules.remove(board, schedule, revision)
+  }
+
+  async schedule(board: string, schedule: string): Promise<ScheduleRecord | null> {
+    checkTexts('the schedule', { board, name: schedule })
+    return this.#schedules.find(board, schedule)
+  }
+
+  async schedules(board: string, group?: string): Promise<readonly ScheduleRecord[]> {
+    return this.#schedules.list(board, group)
+  }
+
+  async scheduleJobs(
+    board: string,
+    schedule: string,
+    limit: number,
+  ): Promise<readonly JobSummary[]> {
+    checkFilter({ limit })
+    const [from, to] = tickKeys(schedule)
+    return [...(this.#keys.get(board) ?? [])]
+      .filter(([key]) => key >= from && key < to)
+      .sort(([a], [b]) => (a < b ? 1 : -1))
+      .slice(0, limit)
+      .flatMap(([, id]) => {
+        const job = this.#jobs.get(id)
+        return job === undefined ? [] : [summary(job)]
+      })
+  }
+
+  async dueSchedules(board: string, limit: number): Promise<DueSchedules> {
+    return this.#schedules.due(board, limit, this.#now(), (jobId) => {
+      return jobId !== null && this.#jobs.get(jobId)?.record.endedAt === null
+    })
+  }
+
+  async stepSchedules(
+    board: string,
+    steps: readonly ScheduleStep[],
+  ): Promise<readonly (readonly JobRecord[] | null)[]> {
+    for (const { posts } of steps) for (const request of posts) checkPost(request)
+    const now = this.#now()
+    return steps.map(({ name, revision, change, posts }) => {
+      if (this.#schedules.find(board, name)?.paused !== false) return null
+      if (this.#schedules.change({ board, name, revision }, change, now) === null) return null
+      return posts.map((request) => ({ ...this.#post(request).job.record }))
+    })
   }
 
   onHint(listener: (hint: StoreHint) => void): () => void {

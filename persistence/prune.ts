@@ -63,11 +63,13 @@ export async function pruneDocuments(
   { dryRun = false }: PruneOptions,
   attempt: Attempt,
 ): Promise<number> {
-  const { documents, flow_details, flows, processes } = tables
+  const { documents, flow_details, flows, processes, schedules } = tables
   const isUnused = sql`used_at < ${now()} - ${UNUSED_MS}
     and hash not in (select document from ${flow_details})
     and hash not in (select source from ${flow_details})
-    and hash not in (select hash from ${flows})`
+    and hash not in (select hash from ${flows})
+    and hash not in (select document from ${schedules})
+    and hash not in (select source from ${schedules})`
   if (dryRun) {
     const [row] = await attempt(() => {
       return database.run(sql`select count(*) as documents from ${documents} where ${isUnused}`)

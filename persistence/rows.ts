@@ -15,6 +15,7 @@ import type {
   ScopeRecord,
 } from '../src/machine/records.ts'
 import { propertyOf } from './property.ts'
+import type { ScheduleRecord } from './schedule-store.ts'
 import type { Cell, Row, Sql } from './sql.ts'
 import { name } from './sql.ts'
 import type {
@@ -203,6 +204,33 @@ export const versionColumns = columns<FlowVersion>(
   ['version', 'int'],
   ['hash', 'text'],
   ['createdAt', 'time'],
+)
+
+export const scheduleColumns = columns<ScheduleRecord>(
+  ['board', 'text'],
+  ['name', 'text'],
+  ['group', 'text', 'group_name'],
+  ['spec', 'sealed'],
+  ['hash', 'text'],
+  ['flow', 'text'],
+  ['reference', 'text'],
+  ['source', 'text'],
+  ['document', 'text'],
+  ['paused', 'flag'],
+  ['anchorAt', 'time'],
+  ['nextAt', 'time'],
+  ['dueAt', 'time'],
+  ['missedBefore', 'time'],
+  ['lastTickAt', 'time'],
+  ['lastJobId', 'text'],
+  ['queued', 'list'],
+  ['posted', 'int'],
+  ['skipped', 'int'],
+  ['missed', 'int'],
+  ['problem', 'text'],
+  ['revision', 'int'],
+  ['createdAt', 'time'],
+  ['updatedAt', 'time'],
 )
 
 /** All columns of a table, by their own names, where another table is in the statement too. */

@@ -1,4 +1,5 @@
 import { ConflictError, InvalidInputError, UsageError } from '../src/base/errors.ts'
+import type { NewSchedule } from './schedule-store.ts'
 import type { FlowCommit, JobFilter, JobRecord, Mail, PostRequest } from './store.ts'
 
 /** How many rows of history are given where no limit is. */
@@ -78,6 +79,16 @@ export function checkPost(request: PostRequest): void {
       throw wrong('the job', path, 'whole milliseconds, not negative', String(value))
     }
   }
+}
+
+/** Refuses a schedule that one of the databases would refuse (S9). Throws {@link InvalidInputError}. */
+export function checkSchedule({ board, name, group, reference }: NewSchedule): void {
+  checkTexts('the schedule', {
+    board,
+    name,
+    group: group ?? undefined,
+    reference: reference ?? undefined,
+  })
 }
 
 /** Refuses names and keys that one of the databases would refuse (S9): with `\u0000` or half a surrogate pair, or too long. */

@@ -30,6 +30,7 @@ import type {
 } from '../src/machine/records.ts'
 import type { FlowState } from '../src/machine/states.ts'
 import type { ResolvedDocument } from '../src/flow/resolved.ts'
+import type { ScheduleStore } from './schedule-store.ts'
 
 /**
  * States of a job and who writes them.
@@ -338,7 +339,7 @@ export interface PruneReport {
   readonly documents: number
 }
 
-export interface Store {
+export interface Store extends ScheduleStore {
   readonly kind: 'memory' | 'sqlite' | 'postgres'
 
   /** Connects. SQLite migrates itself; PostgreSQL with pending migrations throws `MigrationNeededError`. */
@@ -360,17 +361,13 @@ export interface Store {
   /** UNCLAIMED → POSTING: the board does not show that posting. Others are passed over. From then on the job's board is outside SQL. */
   unposted(postings: readonly PostingRef[]): Promise<void>
   /**
-   * POSTING jobs of the biggest priority that has any (of those below `below`): one of each tenant (label `tenant`) in turn,
+   * POSTING jobs of the biggest priority that has any: one of each tenant (label `tenant`) in turn,
    * beginning behind the tenant `turn`, then a second one of each; of a tenant the oldest first. Costs what it gives, whatever the
    * backlog. `limit`: 1 to 100,000.
    */
   nextPostings(
     board: string,
-    options: {
-      readonly limit: number
-      readonly below?: number | undefined
-      readonly turn?: string | undefined
-    },
+    options: { readonly limit: number; readonly turn?: string | undefined },
   ): Promise<readonly JobRecord[]>
   /** UNCLAIMED jobs of a board in the order of claiming: what a board outside SQL has to show. `limit`: 1 to 100,000. */
   unclaimed(board: string, limit: number): Promise<readonly PostingRef[]>
@@ -538,6 +535,7 @@ export interface CallStanding {
 export type StoreHint =
   | { readonly kind: 'claimable'; readonly board: string }
   | { readonly kind: 'mail'; readonly jobId: string }
+  | { readonly kind: 'schedule'; readonly board: string }
   | { readonly kind: 'history'; readonly jobId: string }
 
 export interface ResultRef {

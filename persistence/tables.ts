@@ -15,6 +15,7 @@ const TABLES = [
   'processes',
   'reply_queues',
   'results',
+  'schedules',
   'scopes',
   'signals',
 ] as const
@@ -42,6 +43,7 @@ export function tableNames(prefix: string): TableNames {
     processes: named('processes'),
     reply_queues: named('reply_queues'),
     results: named('results'),
+    schedules: named('schedules'),
     scopes: named('scopes'),
     signals: named('signals'),
   }

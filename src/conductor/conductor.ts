@@ -1,7 +1,8 @@
 /**
  * A conductor: claims jobs, drives their flows in an engine, and takes them off the board; many at once in one process.
  *
- * Owns: its lease, its claims and their drivers, one group committer, and the loops that claim, promote and read mail.
+ * Owns: its lease, its place in the fleet of its board, its claims and their drivers, one group committer, and the loops that claim,
+ * promote, post and read mail.
  *
  * Invariants
  * C1  A flow is worked on only under a claim, and every write of it is fenced; what this process believes is for speed.
@@ -9,20 +10,25 @@
  * C3  While the store is away claims are kept and work stops; everything is tried again with growing delays.
  * C4  `stop()`: no new claims; flows are released as soon as nothing runs in them; after the grace period what runs is aborted;
  *     then the lease is given back. Nothing is left open, whatever is away, when the grace period is over.
+ * C5  Cut from the board alone, it works on what it has until the board says that the claims are lost; it comes back by itself.
  */
 import { Committer } from '../../engines/committer.ts'
 import { ClosedError } from '../base/errors.ts'
 import type { Json } from '../base/json.ts'
+import type { BoardEvent, BoardFleet } from '../../jobboard/jobboard.ts'
 import { Claims } from './claims.ts'
 import { Deferrals } from './deferrals.ts'
 import { Flows } from './flows.ts'
 import { Handover } from './handover.ts'
+import { Leader } from './leader.ts'
 import { Lease } from './lease.ts'
 import { Loader } from './loader.ts'
+import { loneFleet } from './lone-fleet.ts'
 import { Mailman } from './mailman.ts'
 import { resolveConductor, type ConductorOptions, type ResolvedConductor } from './options.ts'
 import { PlanCache } from './plans.ts'
 import { Promoter } from './promoter.ts'
+import { Schedules } from './schedules.ts'
 import { Strays } from './strays.ts'
 import { Repeater } from './repeat.ts'
 import { StoreClock } from './store-clock.ts'
@@ -52,6 +58,10 @@ export class Conductor {
   readonly #loader: Loader
   readonly #claims: Claims
   readonly #promoter: Promoter
+  /** Of a board outside the store. */
+  readonly #fleet: BoardFleet | undefined
+  readonly #leader: Leader | undefined
+  readonly #schedules: Schedules
   readonly #strays: Strays
   readonly #mailman: Mailman
   readonly #lease: Lease
@@ -79,7 +89,10 @@ export class Conductor {
       clock,
       committer,
       handover,
-      onRoom: () => this.#claims.room(),
+      onRoom: () => {
+        this.#claims.room()
+        this.#schedules.jobEnded()
+      },
     }))
     const deferrals = (this.#deferrals = new Deferrals({
       store,
@@ -104,7 +117,32 @@ export class Conductor {
       resolved,
       clock,
       handover,
-      onClaimable: () => this.#claims.look(),
+      onClaimable: () => {
+        this.#leader?.look()
+        this.#claims.look()
+      },
+      mayPromote: () => this.#leader === undefined || this.#leader.leads,
+      isAllowed,
+    })
+    const fleet = (this.#fleet = board.outsideStore ? (board.fleet ?? loneFleet(board)) : undefined)
+    this.#leader =
+      fleet === undefined
+        ? undefined
+        : new Leader({
+            resolved,
+            fleet,
+            handover,
+            onLead: () => this.#promoter.look(),
+            isAllowed,
+          })
+    this.#schedules = new Schedules({
+      resolved,
+      clock,
+      handover,
+      onClaimable: () => {
+        this.#leader?.look()
+        this.#claims.look()
+      },
       isAllowed,
     })
     this.#strays = new Strays({ resolved, flows, handover, isAllowed })
@@ -166,18 +204,18 @@ export class Conductor {
     await this.#lease.begin()
     if (this.#stopping !== null) return
     try {
+      await this.#fleet?.join({ id: this.id, name: this.name, capacity: this.#resolved.maxFlows })
+      if (this.#stopping !== null) return await this.#leave()
       await engine.start({ conductor: this.id })
     } catch (error) {
-      await this.#lease.end()
+      await Promise.allSettled([this.#lease.end(), this.#fleet?.leave()])
       throw error
     }
-    this.#unwatch = board.watch((event) => {
-      if (event.kind === 'posted') this.#claims.look()
-      else if (event.kind === 'lost')
-        this.#lost(event.jobIds, 'the board gave them to nobody or others')
-    })
+    this.#unwatch = board.watch((event) => this.#told(event))
     this.#mailman.start()
     this.#promoter.start()
+    this.#leader?.start()
+    this.#schedules.start()
     this.#strays.start()
     this.#claims.start()
     logger.info({ id: this.id, board: board.name, engine: engine.name }, 'the conductor is ready')
@@ -195,7 +233,15 @@ export class Conductor {
     this.#lease.giveUpWaiting()
     await this.#within(graceMs, this.#starting.catch(nothing))
     this.#unwatch()
-    const looking = [this.#claims.stop(), this.#promoter.stop(), this.#strays.stop()]
+    const looking = [
+      this.#claims.stop(),
+      this.#promoter.stop(),
+      this.#leader?.stop(),
+      this.#schedules.stop(),
+      this.#strays.stop(),
+      // Nobody is to wait for this one to try what is handed over.
+      this.#leave(),
+    ]
     await this.#within(closingMs, Promise.all(looking))
     const drained = this.#loader.stop().then(() => this.#flows.empty())
     await this.#within(left() - closingMs, Promise.race([drained, hurried]))
@@ -244,6 +290,27 @@ export class Conductor {
         },
       )
     })
+  }
+
+  #told(event: BoardEvent): void {
+    switch (event.kind) {
+      case 'posted':
+        this.#claims.told()
+        return
+      case 'lost':
+        this.#lost(event.jobIds, 'the board gave them to nobody or others')
+        this.#leader?.compare()
+        return
+      case 'removed':
+    }
+  }
+
+  async #leave(): Promise<void> {
+    try {
+      await this.#fleet?.leave()
+    } catch (error) {
+      this.#resolved.logger.debug({ error }, 'could not leave the fleet; the session ends soon')
+    }
   }
 
   #heartbeat() {

@@ -6,7 +6,7 @@
  * L3. Each third-party client lives in one unit.
  * L4. What the published package imports is one of its dependencies.
  * L5. Only the command line reads the environment, arguments and files.
- * L6. Flows and the machine decide from values: no clock, no chance, no I/O.
+ * L6. Flows, the machine and schedules decide from values: no clock, no chance, no I/O.
  * L7. A worker process loads neither a database client nor a ZooKeeper client.
  */
 import type { Import, SourceFile } from './imports.ts'
@@ -22,11 +22,11 @@ export interface Violation {
 const order = [
   ['base'],
   ['flow'],
-  ['machine'],
+  ['machine', 'schedule'],
   ['protocol'],
   ['amqp'],
   ['persistence', 'jobboard', 'worker'],
-  ['engines'],
+  ['engines', 'posting'],
   ['conductor'],
   ['client'],
   ['testing'],
@@ -48,6 +48,7 @@ const homes: Readonly<Record<string, Unit | 'any'>> = {
   zod: 'any',
   '@marcbachmann/cel-js': 'flow',
   yaml: 'flow',
+  croner: 'schedule',
   knex: 'persistence',
   pg: 'persistence',
   sqlite3: 'persistence',
@@ -84,20 +85,24 @@ const words: readonly {
   {
     pattern:
       /\b(Date\.now|new Date\(\)|performance\.now|process\.hrtime|Math\.random|randomUUID|randomBytes|randomFillSync|getRandomValues|setTimeout|setInterval|setImmediate|queueMicrotask|fetch)\b/,
-    allowed: (unit) => unit !== 'flow' && unit !== 'machine',
-    rule: 'L6: src/flow and src/machine take time and chance as arguments',
+    allowed: (unit) => !isPure(unit),
+    rule: 'L6: src/flow, src/machine and src/schedule take time and chance as arguments',
   },
   {
     pattern: /['"]node:(?!crypto['"])/,
-    allowed: (unit) => unit !== 'flow' && unit !== 'machine',
-    rule: 'L6: src/flow and src/machine do no I/O (of Node they may only hash)',
+    allowed: (unit) => !isPure(unit),
+    rule: 'L6: src/flow, src/machine and src/schedule do no I/O (of Node they may only hash)',
   },
   {
     pattern: /\b(async|await|Promise)\b/,
-    allowed: (unit) => unit !== 'machine',
-    rule: 'L6: the machine answers at once',
+    allowed: (unit) => unit !== 'machine' && unit !== 'schedule',
+    rule: 'L6: the machine and schedules answer at once',
   },
 ]
+
+function isPure(unit: Unit): boolean {
+  return unit === 'flow' || unit === 'machine' || unit === 'schedule'
+}
 
 /** Clients that no worker process loads (L7). */
 const notInWorkers = ['knex', 'pg', 'sqlite3', 'better-sqlite3', 'node-zookeeper-client']

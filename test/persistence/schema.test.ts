@@ -9,7 +9,7 @@ import { silentLogger } from '../../src/base/logger.ts'
 import { DATABASES, testDatabase } from './databases.ts'
 import { post } from './fixtures.ts'
 
-const MIGRATIONS = ['001_create_tables', '002_add_reply_queues', '003_add_postings']
+const MIGRATIONS = ['001_create_tables', '002_add_reply_queues', '003_add_postings', '004_add_schedules']
 
 /**
  * What the migrations make. A column is text unless it says otherwise: `time` is bigint, `json` jsonb and `flag` boolean in
@@ -30,6 +30,7 @@ migrations: name! applied_at:time! | name
 processes: id! kind! name! host! pid:int! board! topics:json! tasks:json! signatures:json load:json! started_at:time! seen_at:time! expires_at:time! | id
 reply_queues: queue! conductor! created_at:time! | queue
 results: flow_id! atom! direction! call:int! value! | flow_id atom direction call
+schedules: board! name! group_name spec! hash! flow! reference source! document! paused:flag! anchor_at:time! next_at:time due_at:time missed_before:time last_tick_at:time last_job_id queued posted:int! skipped:int! missed:int! problem revision:int! created_at:time! updated_at:time! | board name
 scopes: flow_id! path! state! intention! due_at:time ignored failure | flow_id path
 signals: board! name! key! body! sent_by at:time! | board name key
 atoms_sent: atoms (reply_to)
@@ -41,6 +42,8 @@ jobs_ended: jobs (ended_at)
 jobs_key: unique jobs (key, board)
 jobs_parked: jobs (board, due_at)
 jobs_posting: jobs (board, priority, tenant, created_at, id)
+schedules_due: schedules (board, due_at)
+schedules_queued: schedules (board)
 `
 
 for (const { name, skip } of DATABASES) {

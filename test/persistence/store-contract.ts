@@ -12,6 +12,7 @@ import type { Claim, Store, StoreHint } from '../../persistence/store.ts'
 import { eventually } from '../support/eventually.ts'
 import { describeBrokers } from './broker-contract.ts'
 import { describePostings } from './postings-contract.ts'
+import { describeSchedules } from './schedule-contract.ts'
 import { describeReruns } from './rerun-contract.ts'
 import {
   adoptedJob,
@@ -1072,6 +1073,7 @@ export function describeStore(
 
     describeBrokers(open)
     describePostings(open)
+    describeSchedules(open)
     describeReruns(open)
 
     describe('looking', () => {

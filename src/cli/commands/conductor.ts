@@ -2,7 +2,7 @@
 import { UsageError } from '../../base/errors.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { BrokerPlace } from '../../client/broker-place.ts'
-import { sourceOf } from '../../client/prepare.ts'
+import { sourceOf } from '../../posting/prepare.ts'
 import { openWorkerBased } from '../../client/worker-based.ts'
 import { Conductor } from '../../conductor/conductor.ts'
 import type { ConductorOptions } from '../../conductor/options.ts'

@@ -1,7 +1,7 @@
 /** `zagflow flow …`: what flows are, without running them. */
 import { composeIssue, InvalidFlowError, ZagflowError } from '../../base/errors.ts'
 import { didYouMean } from '../../base/did-you-mean.ts'
-import { sourceOf, prepare, type PreparedFlow } from '../../client/prepare.ts'
+import { sourceOf, prepare, type PreparedFlow } from '../../posting/prepare.ts'
 import { drawDot, drawMermaid } from '../../flow/draw.ts'
 import { flowJsonSchema } from '../../flow/json-schema.ts'
 import type { Context } from '../context.ts'

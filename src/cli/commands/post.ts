@@ -1,5 +1,5 @@
 /** `zagflow post`: a job for the conductors. */
-import { sourceOf } from '../../client/prepare.ts'
+import { sourceOf } from '../../posting/prepare.ts'
 import type { Context } from '../context.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { findFlow } from '../flow-source.ts'

@@ -15,8 +15,8 @@ import {
   prepare,
   type PreparedFlow,
   type Signatures,
-} from '../../client/prepare.ts'
-import { KnownSignatures } from '../../client/signatures.ts'
+} from '../../posting/prepare.ts'
+import { KnownSignatures } from '../../posting/signatures.ts'
 import type { SourceDocument } from '../../flow/document.ts'
 import { tasksOf } from '../../client/served.ts'
 import { RUN_BOARD } from '../../client/local-run.ts'

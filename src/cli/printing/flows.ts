@@ -1,5 +1,5 @@
 /** Flows as text. Pure. */
-import type { PreparedFlow } from '../../client/prepare.ts'
+import type { PreparedFlow } from '../../posting/prepare.ts'
 import type { ResolvedSymbol } from '../../flow/resolved.ts'
 import type { FlowVersion } from '../../../persistence/store.ts'
 import type { Paint } from './paint.ts'

@@ -10,7 +10,7 @@ import { createPaint, noPaint, wantsColour } from '../../../src/cli/printing/pai
 import { table } from '../../../src/cli/printing/table.ts'
 import { age, cut, elapsed, pad, plainText, widthOf } from '../../../src/cli/printing/text.ts'
 import { drawTree } from '../../../src/cli/printing/tree.ts'
-import { prepare, sourceOf, type PreparedFlow } from '../../../src/client/prepare.ts'
+import { prepare, sourceOf, type PreparedFlow } from '../../../src/posting/prepare.ts'
 import { linear, unordered } from '../../../src/flow/composition.ts'
 import { task } from '../../../src/flow/task.ts'
 import { TaskRegistry } from '../../../src/worker/registry.ts'
