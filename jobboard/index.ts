@@ -15,3 +15,12 @@ export {
   type MemoryPostingsOptions,
 } from './memory.ts'
 export { SqlBoard, type SqlBoardJob, type SqlBoardOptions, type SqlBoardStore } from './sql.ts'
+export { ZooKeeperBoard, type ClaimCounts, type ZooKeeperBoardStatus } from './zookeeper.ts'
+export type { ZooKeeperBoardOptions } from './zookeeper/board-options.ts'
+export {
+  isBoardUrl,
+  readBoardUrl,
+  shownUrl,
+  type ZooKeeperHost,
+  type ZooKeeperLocation,
+} from './zookeeper/url.ts'

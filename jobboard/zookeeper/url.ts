@@ -77,10 +77,13 @@ export function readServers(servers: string): readonly ZooKeeperHost[] {
 
 /** The URL as messages show it: without its password. */
 export function shownUrl(url: string): string {
-  return url.replace(/^([a-z0-9+.-]+:\/\/)([^/?#]*)@/i, (_, scheme: string, credentials: string) => {
-    const user = credentials.split(':', 1)[0] ?? ''
-    return `${scheme}${user}@`
-  })
+  return url.replace(
+    /^([a-z0-9+.-]+:\/\/)([^/?#]*)@/i,
+    (_, scheme: string, credentials: string) => {
+      const user = credentials.split(':', 1)[0] ?? ''
+      return `${scheme}${user}@`
+    },
+  )
 }
 
 type Wrong = (what: string, hint?: string) => UsageError

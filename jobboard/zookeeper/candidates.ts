@@ -1,0 +1,369 @@
+/**
+ * The postings that a board knows of, and which of them it tries next. Pure: it is told what listings showed and what became of
+ * tries, and asked what to try.
+ *
+ * Invariants
+ * D1  Order: highest bucket first, then by name (age). Within a bucket mine come before those of others; of others only those that
+ *     are ripe, the nearest to me first, and no more than my share of them at a time. While a bucket has ripe ones, no lower one is tried.
+ * D2  What was taken is not given again until it is said to be free; two callers never get the same one.
+ * D3  What a listing shows is as old as its beginning: changes made here since (posted, taken, removed) stand over it.
+ * D4  A name that is new in a listing counts as free until claims were listed, or a try says otherwise.
+ */
+import type { Posting } from '../jobboard.ts'
+import { bucketName, readJobName } from './names.ts'
+import { distanceOf, hashText, rankOf, ripeAt, turnOf } from './preference.ts'
+
+/** A posting that may be tried. */
+export interface Candidate extends Pick<Posting, 'jobId' | 'posting' | 'priority' | 'createdAt'> {
+  /** Name of its claim. */
+  readonly key: string
+  /** Name of its node. */
+  readonly name: string
+  /** `<bucket>/<name>` */
+  readonly place: string
+}
+
+/**
+ * `taken`: given out by `take`, or claimed by us. `claimed`: by somebody else, as far as is known. `shunned`: not to be tried as
+ * long as its node is there.
+ */
+type State = 'free' | 'taken' | 'claimed' | 'shunned'
+
+interface Entry extends Candidate {
+  readonly hash: number
+  state: State
+  rank: number
+  /** Epoch ms when it was first seen to be free. */
+  seenAt: number
+  /** Of the last change made here (D3). */
+  stamp: number
+}
+
+interface Bucket {
+  readonly priority: number
+  /** By name. */
+  entries: Entry[]
+  /** Those whose turn is mine, and the others, by name; some may have been taken meanwhile. Null: to be made again. */
+  parts: { readonly mine: Entry[]; readonly others: Entry[]; readonly turn: number } | null
+}
+
+/** What a listing of a bucket changed. */
+export interface BucketChange {
+  readonly added: number
+  readonly removed: readonly Candidate[]
+  /** Names that are no postings. */
+  readonly malformed: readonly string[]
+}
+
+export class Candidates {
+  readonly #places = new Map<string, Entry>()
+  readonly #keys = new Map<string, Entry>()
+  /** Bigger priority first. */
+  #buckets: Bucket[] = []
+  /** What was removed here, by when: listings that began earlier may still show it (D3). */
+  readonly #removed = new Map<string, number>()
+  #me = 0
+  #others: readonly number[] = []
+  #stamp = 0
+
+  get size(): number {
+    return this.#places.size
+  }
+
+  /** Names of this member and of all; with one or none everything is its own. */
+  setMembers(me: string | null, all: readonly string[]): void {
+    this.#me = hashText(me ?? '')
+    this.#others = me === null ? [] : all.filter((name) => name !== me).map(hashText)
+    for (const entry of this.#places.values()) this.#rank(entry)
+    for (const bucket of this.#buckets) bucket.parts = null
+  }
+
+  /** To be asked before a listing is sent, and given back with its answer (D3). */
+  stamp(): number {
+    return this.#stamp++
+  }
+
+  find(key: string): Candidate | undefined {
+    return this.#keys.get(key)
+  }
+
+  /** A posting that was made here. */
+  add(candidate: Candidate, now: number): void {
+    if (this.#places.has(candidate.place)) return
+    this.#removed.delete(candidate.place)
+    this.#insert(candidate, now)
+  }
+
+  /** It can be claimed again, as far as is known: the try failed, or the claim was given back. */
+  free(candidate: Candidate, now: number): void {
+    const entry = this.#places.get(candidate.place)
+    if (entry === undefined) return this.add(candidate, now)
+    this.#change(entry, 'free')
+    entry.seenAt = now
+    this.#sortIn(entry, now)
+  }
+
+  /** Somebody else has it. */
+  claimed(candidate: Candidate): void {
+    const entry = this.#places.get(candidate.place)
+    if (entry !== undefined) this.#change(entry, 'claimed')
+  }
+
+  /** It cannot be used here, and will not be tried again. */
+  shun(candidate: Candidate): void {
+    const entry = this.#places.get(candidate.place)
+    if (entry !== undefined) this.#change(entry, 'shunned')
+  }
+
+  /** Its node is gone. False: it was not known. */
+  remove(place: string): boolean {
+    const entry = this.#places.get(place)
+    this.#removed.set(place, this.#stamp++)
+    if (entry === undefined) return false
+    this.#drop(entry)
+    const bucket = this.#bucketOf(entry.priority)
+    const at = placeIn(bucket.entries, entry.name)
+    if (bucket.entries[at] === entry) bucket.entries.splice(at, 1)
+    return true
+  }
+
+  /** Forgets everything: another session begins. */
+  clear(): void {
+    this.#places.clear()
+    this.#keys.clear()
+    this.#removed.clear()
+    this.#buckets = []
+  }
+
+  /** What a listing of a bucket showed that began at `stamp`. */
+  listed(
+    priority: number,
+    names: readonly string[],
+    at: { readonly stamp: number; readonly now: number },
+  ): BucketChange {
+    const bucket = this.#bucketOf(priority)
+    const prefix = `${bucketName(priority)}/`
+    const shown = new Set<string>()
+    const malformed: string[] = []
+    const entries: Entry[] = []
+    let added = 0
+    for (const name of names) {
+      const place = prefix + name
+      shown.add(place)
+      const known = this.#places.get(place)
+      if (known !== undefined) {
+        entries.push(known)
+        continue
+      }
+      if ((this.#removed.get(place) ?? -1) > at.stamp) continue
+      const read = readJobName(name)
+      if (read === null) {
+        malformed.push(name)
+        continue
+      }
+      const { jobId, posting, createdAt, key } = read
+      const candidate = { jobId, posting, createdAt, key, priority, name, place }
+      entries.push(this.#register(candidate, at))
+      added++
+    }
+    const removed: Entry[] = []
+    for (const entry of bucket.entries) {
+      if (shown.has(entry.place)) continue
+      if (entry.stamp > at.stamp) entries.push(entry)
+      else removed.push(entry)
+    }
+    for (const entry of removed) this.#drop(entry)
+    if (added > 0 || removed.length > 0) {
+      bucket.entries = entries.sort(byName)
+      bucket.parts = null
+    }
+    for (const [place, stamp] of this.#removed) {
+      if (stamp <= at.stamp && place.startsWith(prefix)) this.#removed.delete(place)
+    }
+    return { added, removed, malformed }
+  }
+
+  /** Priorities of which something is known. */
+  get priorities(): readonly number[] {
+    return this.#buckets.map((bucket) => bucket.priority)
+  }
+
+  /** The keys of all claims, as a listing showed them that began at `stamp`. */
+  listedClaims(
+    keys: ReadonlySet<string>,
+    at: { readonly stamp: number; readonly now: number },
+  ): void {
+    for (const entry of this.#places.values()) {
+      if (entry.stamp > at.stamp || entry.state === 'taken' || entry.state === 'shunned') continue
+      if (keys.has(entry.key)) entry.state = 'claimed'
+      else if (entry.state === 'claimed') {
+        entry.state = 'free'
+        entry.seenAt = at.now
+        this.#bucketOf(entry.priority).parts = null
+      }
+    }
+  }
+
+  /** Up to `limit` that are to be tried now; they are taken (D1, D2). `onlyMine`: it stops where those of others would come. */
+  take(
+    limit: number,
+    now: number,
+    options: { readonly onlyMine?: boolean } = {},
+  ): readonly Candidate[] {
+    const picks: Entry[] = []
+    const pick = (entry: Entry): void => {
+      this.#change(entry, 'taken')
+      picks.push(entry)
+    }
+    for (const bucket of this.#buckets) {
+      if (picks.length >= limit) break
+      const { mine, others } = this.#partsOf(bucket, now)
+      while (picks.length < limit && mine.length > 0) {
+        const entry = mine.shift()
+        if (entry?.state === 'free') pick(entry)
+      }
+      if (picks.length >= limit || others.length === 0) continue
+      const ripe = this.#ripeOf(others, now)
+      if (ripe.length === 0) continue
+      if (options.onlyMine === true) break
+      const share = Math.max(1, Math.ceil(ripe.length / (this.#others.length + 1)))
+      for (const entry of ripe.slice(0, Math.min(share, limit - picks.length))) pick(entry)
+      break
+    }
+    return picks
+  }
+
+  /** Whether `take` would give anything. */
+  hasAny(now: number): boolean {
+    return this.#buckets.some((bucket) => {
+      const { mine, others } = this.#partsOf(bucket, now)
+      return countFree(mine, 1) > 0 || others.some((entry) => this.#isRipe(entry, now))
+    })
+  }
+
+  /** Whether a bucket still has one of mine. */
+  hasMineIn(priority: number, now: number): boolean {
+    const bucket = this.#buckets.find((one) => one.priority === priority)
+    return bucket !== undefined && countFree(this.#partsOf(bucket, now).mine, 1) > 0
+  }
+
+  /** When the next one of others becomes ripe, in epoch ms. Undefined: all are. */
+  nextRipeAt(now: number): number | undefined {
+    let next: number | undefined
+    for (const bucket of this.#buckets) {
+      for (const entry of this.#partsOf(bucket, now).others) {
+        if (entry.state !== 'free') continue
+        const at = this.#ripeAt(entry, now)
+        if (at > now && (next === undefined || at < next)) next = at
+      }
+    }
+    return next
+  }
+
+  #register(
+    candidate: Candidate,
+    { stamp, now }: { readonly stamp: number; readonly now: number },
+  ): Entry {
+    const hash = hashText(candidate.key)
+    const entry: Entry = { ...candidate, hash, state: 'free', rank: 0, seenAt: now, stamp }
+    this.#rank(entry)
+    this.#places.set(entry.place, entry)
+    this.#keys.set(entry.key, entry)
+    return entry
+  }
+
+  #insert(candidate: Candidate, now: number): void {
+    const entry = this.#register(candidate, { stamp: this.#stamp++, now })
+    const { entries } = this.#bucketOf(entry.priority)
+    entries.splice(placeIn(entries, entry.name), 0, entry)
+    this.#sortIn(entry, now)
+  }
+
+  /** Puts one that became free where `take` looks. */
+  #sortIn(entry: Entry, now: number): void {
+    const { parts } = this.#bucketOf(entry.priority)
+    if (parts === null) return
+    const list = this.#distance(entry, now) === 0 ? parts.mine : parts.others
+    const at = placeIn(list, entry.name)
+    if (list[at] !== entry) list.splice(at, 0, entry)
+  }
+
+  #partsOf(bucket: Bucket, now: number) {
+    const turn = turnOf(now)
+    if (bucket.parts === null || (bucket.parts.turn !== turn && this.#others.length > 0)) {
+      const free = bucket.entries.filter((entry) => entry.state === 'free')
+      const isMine = (entry: Entry): boolean => this.#distance(entry, now) === 0
+      const others = free.filter((entry) => !isMine(entry))
+      bucket.parts = { mine: others.length === 0 ? free : free.filter(isMine), others, turn }
+    }
+    return bucket.parts
+  }
+
+  /** Nearest first (D1). */
+  #ripeOf(others: readonly Entry[], now: number): Entry[] {
+    return others
+      .filter((entry) => this.#isRipe(entry, now))
+      .sort((a, b) => this.#distance(a, now) - this.#distance(b, now) || byName(a, b))
+  }
+
+  #isRipe(entry: Entry, now: number): boolean {
+    return entry.state === 'free' && this.#ripeAt(entry, now) <= now
+  }
+
+  #ripeAt(entry: Entry, now: number): number {
+    return ripeAt(this.#distance(entry, now), entry.seenAt)
+  }
+
+  #distance(entry: Entry, now: number): number {
+    return distanceOf(entry.rank, this.#others.length + 1, entry.seenAt, now)
+  }
+
+  #rank(entry: Entry): void {
+    entry.rank = rankOf(entry.hash, this.#me, this.#others)
+  }
+
+  #change(entry: Entry, state: State): void {
+    entry.state = state
+    entry.stamp = this.#stamp++
+  }
+
+  #drop(entry: Entry): void {
+    entry.state = 'taken'
+    this.#places.delete(entry.place)
+    if (this.#keys.get(entry.key) === entry) this.#keys.delete(entry.key)
+  }
+
+  #bucketOf(priority: number): Bucket {
+    const at = this.#buckets.findIndex((bucket) => bucket.priority <= priority)
+    const found = at < 0 ? undefined : this.#buckets[at]
+    if (found?.priority === priority) return found
+    const bucket: Bucket = { priority, entries: [], parts: null }
+    this.#buckets.splice(at < 0 ? this.#buckets.length : at, 0, bucket)
+    return bucket
+  }
+}
+
+function byName(a: Entry, b: Entry): number {
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0
+}
+
+/** Where a name is, or belongs, in a list by name. */
+function placeIn(list: readonly Entry[], name: string): number {
+  let low = 0
+  let high = list.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((list[middle]?.name ?? '') < name) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+function countFree(list: readonly Entry[], most: number): number {
+  let count = 0
+  for (const entry of list) {
+    if (count >= most) break
+    if (entry.state === 'free') count++
+  }
+  return count
+}

@@ -1,0 +1,86 @@
+/**
+ * How many postings the board shows, and how many more find room: the rest of the backlog waits in the store.
+ *
+ * Invariants
+ * V1  A posting finds room while there are fewer than `size` postings of its priority and above; so a flood of unimportant ones
+ *     never keeps an important one out, and what waits in front is bounded for everybody.
+ * V2  What is known is at most a second old, with what was made here counted in; boards that post at once may overshoot a little.
+ */
+import type { Clock } from '../../src/base/clock.ts'
+import type { ZooKeeperClient } from './contract.ts'
+import { bucketName, readBucketName, type BoardPaths } from './names.ts'
+import { isReply } from './refusals.ts'
+
+const KNOWN_MS = 1000
+
+export class Window {
+  readonly size: number
+  readonly #client: ZooKeeperClient
+  readonly #paths: BoardPaths
+  readonly #clock: Clock
+  #counts = new Map<number, number>()
+  #countedAt = -Infinity
+  #counting: Promise<void> | null = null
+
+  constructor(
+    size: number,
+    options: {
+      readonly client: ZooKeeperClient
+      readonly paths: BoardPaths
+      readonly clock: Clock
+    },
+  ) {
+    this.size = size
+    this.#client = options.client
+    this.#paths = options.paths
+    this.#clock = options.clock
+  }
+
+  /** How many more of this priority find room. */
+  async room(priority: number): Promise<number> {
+    if (this.#clock.now() - this.#countedAt >= KNOWN_MS) await this.count()
+    let used = 0
+    for (const [other, count] of this.#counts) if (other >= priority) used += count
+    return Math.max(this.size - used, 0)
+  }
+
+  /** One was made here. */
+  made(priority: number): void {
+    this.#counts.set(priority, (this.#counts.get(priority) ?? 0) + 1)
+  }
+
+  /** Nothing is known any more. */
+  forget(): void {
+    this.#countedAt = -Infinity
+  }
+
+  /** Postings by priority, bigger first, as they are now. */
+  async count(): Promise<ReadonlyMap<number, number>> {
+    this.#counting ??= this.#count().finally(() => (this.#counting = null))
+    await this.#counting
+    return this.#counts
+  }
+
+  async #count(): Promise<void> {
+    const startedAt = this.#clock.now()
+    const names = await this.#bucketNames()
+    const priorities = names.flatMap((name) => readBucketName(name) ?? []).sort((a, b) => b - a)
+    const counts = await Promise.all(
+      priorities.map(async (priority) => {
+        const stat = await this.#client.exists(`${this.#paths.jobs}/${bucketName(priority)}`)
+        return [priority, stat?.children ?? 0] as const
+      }),
+    )
+    this.#counts = new Map(counts)
+    this.#countedAt = startedAt
+  }
+
+  async #bucketNames(): Promise<readonly string[]> {
+    try {
+      return (await this.#client.children(this.#paths.jobs)).names
+    } catch (error) {
+      if (isReply(error, 'NO_NODE')) return []
+      throw error
+    }
+  }
+}
