@@ -139,13 +139,14 @@ export class FlowDriver implements Committing, CallListener {
     const { state } = this.#run
     const has = (kind: StoredMail['kind']) => mail.mail.some((piece) => piece.kind === kind)
     // What was cancelled or suspended before it began, or while it stood still, must not start anything.
-    const isStopped = has('cancel') || (state === 'PENDING' && has('suspend'))
+    const isNew = state === 'PENDING' || state === 'RESUMING'
+    const isStopped = has('cancel') || (isNew && has('suspend'))
     if (isFinal(state) && !has('resolve-revert')) {
       // It had ended, but its end was not taken off the board.
       this.#finished = state
     } else if (state === 'SUSPENDED' && !has('resume') && !isStopped) {
       this.#finished = 'SUSPENDED'
-    } else if (!isFinal(state) && !((state === 'SUSPENDED' || state === 'PENDING') && isStopped)) {
+    } else if (!isFinal(state) && !((state === 'SUSPENDED' || isNew) && isStopped)) {
       this.#events.push({ kind: 'begin' })
     }
     this.receive(mail)

@@ -14,6 +14,7 @@ export type {
   SuccessfulOutcome,
   UnsuccessfulOutcome,
 } from './client/outcome.ts'
+export type { Retried, RetryOptions } from './client/retry.ts'
 export { resume, run } from './client/run.ts'
 export type { ResumeOptions, RunOptions } from './client/run.ts'
 export type { WatchOptions } from './client/watch.ts'

@@ -13,8 +13,11 @@ import type {
   MailKind,
   ParkReason,
 } from '../../persistence/store.ts'
+import { checkOptions } from './check-options.ts'
 import type { EndWatch } from './end-watch.ts'
 import { outcomeOf, outputOf, type Outcome } from './outcome.ts'
+import { releaseJob, retryJob, type Retried, type RetryOptions } from './retry.ts'
+import type { BoardPlace } from './tell-board.ts'
 import { watchJob, type WatchHost, type WatchOptions } from './watch.ts'
 
 /** Where a job stands. */
@@ -55,7 +58,7 @@ export interface WaitOptions {
 }
 
 /** @internal What a handle needs of its connection. */
-export interface JobHost extends WatchHost {
+export interface JobHost extends WatchHost, BoardPlace {
   readonly ends: EndWatch
 }
 
@@ -69,6 +72,8 @@ export interface JobIdentity {
   /** Settles with the transaction that it was posted in: whether that was committed. */
   readonly committed?: Promise<boolean> | undefined
 }
+
+const RETRY_KEYS = ['from', 'input'] as const satisfies readonly (keyof RetryOptions)[]
 
 /** A handle of a posted job. Many may exist of one job, in any process. */
 export class Job<Output = JsonObject> {
@@ -146,6 +151,29 @@ export class Job<Output = JsonObject> {
   /** Lets a suspended job go on; does nothing to others. */
   resume(): Promise<Steered> {
     return this.#steer('resume', 'resumed')
+  }
+
+  /**
+   * Lets a job that has ended run again, as a new run: from its start, or from where it failed. Throws {@link ConflictError} when it has
+   * not ended or nothing of it failed, {@link InvalidInputError} for an input that its flow does not take, {@link NotFoundError},
+   * {@link UnavailableError}; then nothing was changed.
+   *
+   * @example
+   * await job.retry({ from: "failed", input: (input) => ({ ...input, card: "visa" }) })
+   */
+  async retry(options: RetryOptions = {}): Promise<Retried> {
+    checkOptions('retry()', options, RETRY_KEYS)
+    await this.#exists()
+    return retryJob(this.#host, this.id, options)
+  }
+
+  /**
+   * Lets a job that is in the trash, suspended or on probation be claimed again, as it is. Throws {@link ConflictError} for
+   * others, {@link NotFoundError}.
+   */
+  async release(): Promise<void> {
+    await this.#exists()
+    await releaseJob(this.#host, this.id)
   }
 
   /**

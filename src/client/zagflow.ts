@@ -34,6 +34,7 @@ import { postRequest } from '../posting/post-request.ts'
 import { isRunnable, prepare, sourceOf, type PreparedFlow } from '../posting/prepare.ts'
 import { RegisteredFlows } from '../posting/registered-flows.ts'
 import { KnownSignatures } from '../posting/signatures.ts'
+import { tellBoard } from './tell-board.ts'
 import { checkTransaction, wasCommitted } from './transaction.ts'
 import { Unserved } from './unserved.ts'
 
@@ -118,7 +119,7 @@ export class Zagflow {
       pollMs,
       listensToHistory: parts.conductor === undefined,
     })
-    this.#host = { store, logger, pollMs, ends, closed: this.#closing.signal }
+    this.#host = { store, board, logger, pollMs, ends, closed: this.#closing.signal }
     this.#signatures = new KnownSignatures({ store, board: board.name, here: parts.tasks })
     this.#registered = new RegisteredFlows(store)
     this.#unserved = new Unserved({
@@ -270,17 +271,8 @@ export class Zagflow {
 
   /** Z2: the board shows it, and whoever serves it is looked for. */
   async #announce(job: JobRecord, prepared: PreparedFlow): Promise<void> {
-    const { store, board } = this
-    const { id, posting, priority, createdAt, epoch, state } = job
-    if (board.outsideStore && state === 'POSTING') {
-      try {
-        await board.post({ jobId: id, posting, priority, createdAt, epoch })
-        await store.posted([{ jobId: id, posting }])
-      } catch (error) {
-        // It is stored, and that is what was promised: a promoter puts on the board what is missing there.
-        this.#parts.logger.warn({ error, job: id }, 'the board could not be told of a job yet')
-      }
-    }
+    const { id, state } = job
+    await tellBoard(this.#host, job)
     const isDue = state === 'UNCLAIMED' || state === 'POSTING'
     if (isDue) this.#unserved.posted(id, prepared.document, prepared.documentHash)
   }

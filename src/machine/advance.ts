@@ -348,7 +348,8 @@ function cancel(run: Run, reason: string): boolean {
     run.commands.push({ kind: 'finish', state: 'REVERTED' })
     return true
   }
-  if (run.state === 'SUSPENDED') resumeRun(run)
+  // RESUMING: it has not begun, but begins with what a former run left standing.
+  if (run.state === 'SUSPENDED' || run.state === 'RESUMING') resumeRun(run)
   abortEverything(run)
   revertScope(run, run.root, 'REVERT')
   return true
@@ -381,7 +382,8 @@ function suspend(run: Run, reason: string): boolean {
     run.commands.push({ kind: 'finish', state: 'SUSPENDED' })
     return true
   }
-  if (run.state !== 'RUNNING' && run.state !== 'REVERTING') return false
+  const mayBe = ['RUNNING', 'REVERTING', 'RESUMING'] as const
+  if (!mayBe.some((state) => state === run.state)) return false
   // A cancelled flow that is suspended while it reverts was cancelled all the same.
   run.reason ??= reason
   goFlow(run, 'SUSPENDING')
