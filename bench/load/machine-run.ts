@@ -1,3 +1,4 @@
+import { Fifo } from '../../engines/waiting-lines.ts'
 import type { Plan } from '../../src/flow/compile.ts'
 import { advance } from '../../src/machine/advance.ts'
 import type { CallRef, MachineEvent } from '../../src/machine/events.ts'
@@ -9,10 +10,11 @@ const WINDOW = 1_000
 /** Drives a plan through the machine alone: every call succeeds at once, every change is taken. Throws if it does not succeed. */
 export function runMachine(plan: Plan): void {
   const run = createRun(plan, WINDOW)
-  const calls: CallRef[] = []
+  // Drops what it gave out: what this program keeps is not the machine's.
+  const calls = new Fifo<CallRef>()
   feed({ kind: 'begin' })
-  for (let at = 0; at < calls.length; at++) {
-    feed({ kind: 'succeeded', call: calls[at] as CallRef }) // `at` is within
+  for (let call = calls.shift(); call !== undefined; call = calls.shift()) {
+    feed({ kind: 'succeeded', call })
   }
   if (run.state !== 'SUCCESS') throw new Error(`expected SUCCESS, got ${run.state}`)
 

@@ -7,7 +7,8 @@
  * B2  It is a plan, not a state: nothing of it is stored, whatever is taken is looked at again then, and after a restore
  *     what is ready is found anew.
  * B3  What no longer applies is passed over, for all that a scope queued in a row at the cost of one look.
- * B4  Adding and taking cost O(log of the distinct priorities), and no object for each child.
+ * B4  Adding and taking cost O(log of the distinct priorities), and no object for each child. What a flow begins with is added at
+ *     once, and not looked at before its turn.
  */
 import type { ScopeRun } from './run.ts'
 
@@ -18,7 +19,9 @@ interface Batch {
   readonly turn: Turn
   readonly scope: ScopeRun
   readonly entry: number
-  readonly indexes: number[]
+  readonly indexes: readonly number[]
+  /** `indexes`, where it may be added to. */
+  readonly added: number[] | null
   next: number
 }
 
@@ -40,11 +43,18 @@ export class Backlog {
   add(turn: Turn, scope: ScopeRun, index: number, priority: number): void {
     const { batches } = this.#lineOf(priority)
     const last = batches.at(-1)
-    if (last?.scope === scope && last.turn === turn && last.entry === scope.entry) {
-      last.indexes.push(index)
+    if (last?.scope === scope && last.turn === turn && last.entry === scope.entry && last.added) {
+      last.added.push(index)
     } else {
-      batches.push({ turn, scope, entry: scope.entry, indexes: [index], next: 0 })
+      const added = [index]
+      batches.push({ turn, scope, entry: scope.entry, indexes: added, added, next: 0 })
     }
+  }
+
+  /** Adds starts of one priority from a list that never changes, those before `from` left out. Costs as much as one. */
+  addList(scope: ScopeRun, indexes: readonly number[], from: number, priority: number): void {
+    const { batches } = this.#lineOf(priority)
+    batches.push({ turn: 'start', scope, entry: scope.entry, indexes, added: null, next: from })
   }
 
   /** The next child whose turn still applies. */

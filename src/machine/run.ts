@@ -291,6 +291,23 @@ export function planStart(run: Run, scope: ScopeRun, index: number): void {
   else run.backlog.add('start', scope, index, priority)
 }
 
+/**
+ * Plans to start children of a scope of which nothing has been entered yet. `indexes` is a list of the plan's, bigger priority
+ * first. If all have one priority, as most have, those for which there is no room are not even looked at.
+ */
+export function planStarts(run: Run, scope: ScopeRun, indexes: readonly number[]): void {
+  const { children } = scope.plan
+  const priority = children[indexes[0] as number]?.priority ?? 0
+  const isOne = children[indexes.at(-1) as number]?.priority === priority
+  let at = 0
+  while (at < indexes.length && (!isOne || hasRoom(run, priority))) {
+    planStart(run, scope, indexes[at++] as number) // within
+  }
+  if (at === indexes.length || scope.stalled || scope.reverting) return
+  scope.queued += indexes.length - at
+  run.backlog.addList(scope, indexes, at, priority)
+}
+
 function pushStart(run: Run, scope: ScopeRun, index: number): void {
   run.starting++
   run.work.push({ kind: 'start', scope, index, entry: scope.entry })

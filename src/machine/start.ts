@@ -18,6 +18,7 @@ import {
   planDone,
   planRevert,
   planStart,
+  planStarts,
   touchScope,
   type AtomRun,
   type NodeRun,
@@ -224,7 +225,7 @@ function startContent(run: Run, scope: ScopeRun): void {
     scopeDone(run, scope)
     return
   }
-  for (const index of scope.plan.heads) planStart(run, scope, index)
+  planStarts(run, scope, scope.plan.heads)
 }
 
 /** A node is done: what waited for it may start; the last one of a flow ends the flow. */
