@@ -27,14 +27,9 @@ export class MemoryPostings {
   }
 
   /** As {@link Store.nextPostings}. */
-  next(options: {
-    readonly limit: number
-    readonly below?: number | undefined
-    readonly turn?: string | undefined
-  }): readonly Job[] {
-    const { limit, below = Infinity, turn } = options
-    const priorities = [...this.#waiting.keys()].filter((one) => one < below)
-    for (const priority of priorities.sort((a, b) => b - a)) {
+  next(options: { readonly limit: number; readonly turn?: string | undefined }): readonly Job[] {
+    const { limit, turn } = options
+    for (const priority of [...this.#waiting.keys()].sort((a, b) => b - a)) {
       const tenants = this.#waiting.get(priority) ?? new Map<string, Heap<Entry>>()
       const names = [...tenants.keys()].sort(compareText)
       const after = turn === undefined ? 0 : names.filter((name) => name <= turn).length

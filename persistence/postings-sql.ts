@@ -35,10 +35,9 @@ export function changePostings(
 }
 
 /** The biggest priority of POSTING jobs. */
-export function selectPriority({ tables }: Dialect, board: string, below: number | undefined): Sql {
-  const lower = below === undefined ? nothing : sql`and priority < ${below}`
+export function selectPriority({ tables }: Dialect, board: string): Sql {
   return sql`
-    select priority from ${tables.jobs} where board = ${board} and state = 'POSTING' ${lower}
+    select priority from ${tables.jobs} where board = ${board} and state = 'POSTING'
     order by priority desc limit 1`
 }
 

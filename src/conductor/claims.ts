@@ -6,7 +6,8 @@
  * K2  A claim that the store does not adopt is not worked on: its posting is over, or another owner is ahead.
  * K3  While calls wait for a place in the engine, a batch of jobs is claimed now and then only, so that other conductors get
  *     theirs; thousands of flows that wait for something else may be in flight all the same.
- * K4  After an error the board is asked again with growing delays, never in a hot loop.
+ * K4  After an error the board is asked again with growing delays, never in a hot loop; a word of the board ends the wait.
+ * K5  A claim that cannot be adopted before the lease is over is given up: others may reach the store.
  */
 import { delayAfterAttempt } from '../base/backoff.ts'
 import { uuidV7 } from '../base/ids.ts'
@@ -23,6 +24,7 @@ const BATCH = 100
 /** K3. */
 const PACE_MS = 250
 const BEGIN_MS = 20
+const HEARD_MS = 250
 const AWAY = { delayMs: 1000, factor: 2, maxDelayMs: 5000, jitter: 0.2 }
 
 export interface ClaimsOptions {
@@ -39,6 +41,7 @@ export class Claims {
   readonly #loop: Loop
   readonly #seed = uuidV7()
   #failures = 0
+  #failedAt = -Infinity
   #quietUntil = -Infinity
   #isPacing = false
   #claimedAt = -Infinity
@@ -58,6 +61,12 @@ export class Claims {
     if (this.#failures > 0 || this.#options.resolved.clock.now() < this.#quietUntil) return
     if (this.#isPacing && this.#hasBacklog) return
     this.#loop.poke()
+  }
+
+  /** The board has told of jobs: so it is there (K4). */
+  told(): void {
+    if (this.#failures > 0 && performance.now() - this.#failedAt > HEARD_MS) this.#failures = 0
+    this.look()
   }
 
   /** A flow has gone. */
@@ -100,6 +109,7 @@ export class Claims {
       return pollMs
     } catch (error) {
       this.#failures++
+      this.#failedAt = performance.now()
       const delayMs = delayAfterAttempt(this.#failures, AWAY, this.#seed)
       resolved.logger.warn({ error, delayMs }, 'no job could be claimed; trying again')
       return delayMs
@@ -124,31 +134,22 @@ export class Claims {
   }
 
   async #adopt(claims: readonly Claim[]): Promise<readonly Claim[]> {
-    const { resolved, repeater } = this.#options
-    const adopted = await repeater.untilDone('adopting claims', () => resolved.store.adopt(claims))
-    const taken = new Set(adopted?.map((claim) => claim.claimId))
-    for (const claim of claims) {
-      if (taken.has(claim.claimId)) continue
-      void repeater.untilDone('giving a claim back', () => this.#refuse(claim))
+    const { resolved, repeater, handover, isAllowed } = this.#options
+    const adopted = await repeater.untilDone('adopting claims', async () => {
+      try {
+        return await resolved.store.adopt(claims)
+      } catch (error) {
+        if (isAllowed()) throw error
+        resolved.logger.warn({ error, claims: claims.length }, 'claims could not be adopted')
+        return null
+      }
+    })
+    if (adopted === null || adopted === undefined) {
+      handover.free(claims) // K5
+      return []
     }
-    return adopted ?? []
-  }
-
-  /** K2. */
-  async #refuse(claim: Claim): Promise<void> {
-    const { board, store } = this.#options.resolved
-    const found = await store.job(claim.jobId)
-    const job = found?.job
-    const isOpen =
-      job !== undefined &&
-      job.board === board.name &&
-      job.posting === claim.posting &&
-      (job.state === 'POSTING' || job.state === 'UNCLAIMED' || job.state === 'CLAIMED')
-    if (!isOpen) {
-      await board.consume(claim)
-      return
-    }
-    // The board was rebuilt from an older state: the next claim goes on above what the store knows.
-    await board.abandon(claim, { epoch: job.epoch })
+    const taken = new Set(adopted.map((claim) => claim.claimId))
+    for (const claim of claims) if (!taken.has(claim.claimId)) handover.abandon(claim) // K2
+    return adopted
   }
 }

@@ -93,7 +93,7 @@ export class Deferrals {
       const { jobs } = await store.findJobs({
         board,
         ids: [jobId],
-        states: ['PARKED', 'UNCLAIMED'],
+        states: ['PARKED', 'POSTING', 'UNCLAIMED'],
       })
       this.#processes = null
       if (jobs.length === 0 || (await this.#areServed([task]))) return

@@ -1,13 +1,14 @@
 /**
  * Makes jobs claimable that are due, and those of conductors that died. Every conductor may do it: each step is one statement of
- * the store, and done twice is done once.
+ * the store, and done twice is done once. What is due on boards outside the store is left to the one that leads: it alone posts them.
  *
- * Owns: three timers.
+ * Owns: two timers.
  *
  * Invariants
  * R1  Only the store's clock decides what is due; a timer is set for the next due job and looked after in between. A wake-up only
  *     makes it look: what is early sets the timer, what is late or lost was found in between.
- * R2  On boards outside SQL, what the store says is claimable is posted again now and then: the board may have lost it.
+ * R2  What is POSTING is put on its board: on boards outside SQL by the leader, who also finds what the board lost; on boards in SQL, where
+ *     a job of another board may have come to, by making it claimable.
  */
 import type { Store } from '../../persistence/store.ts'
 import type { Handover } from './handover.ts'
@@ -16,16 +17,16 @@ import type { ResolvedConductor } from './options.ts'
 import type { StoreClock } from './store-clock.ts'
 
 const PROMOTED_AT_ONCE = 500
+const NOT_LEADING_MS = 500
 const LOOK_EVERY_MS = { memory: 100, sqlite: 100, postgres: 200 }
-const REPOST_EVERY_MS = 5000
-/** Postings on a board outside SQL that are kept there; the rest of the backlog waits in the store. */
-const WINDOW = 10_000
 
 export interface PromoterOptions {
   readonly resolved: ResolvedConductor
   readonly clock: StoreClock
   readonly handover: Handover
   readonly onClaimable: () => void
+  /** Whether it promotes what is due: everybody on boards in SQL, else the leader. */
+  readonly mayPromote: () => boolean
   /** Not while the store is away, nor without a lease. */
   readonly isAllowed: () => boolean
 }
@@ -35,7 +36,6 @@ export class Promoter {
   readonly #resolved: ResolvedConductor
   readonly #promoting: Loop
   readonly #reaping: Loop
-  readonly #reposting: Loop
   #ignoreWakeups: () => void = () => {}
 
   constructor(options: PromoterOptions) {
@@ -44,13 +44,11 @@ export class Promoter {
     const { clock } = options.resolved
     this.#promoting = new Loop(clock, () => this.#guarded('promote', () => this.#promote()))
     this.#reaping = new Loop(clock, () => this.#guarded('take over', () => this.#reap()))
-    this.#reposting = new Loop(clock, () => this.#guarded('post again', () => this.#repost()))
   }
 
   start(): void {
     this.#promoting.start()
     this.#reaping.start()
-    if (this.#resolved.board.outsideStore) this.#reposting.start()
     this.#ignoreWakeups = this.#resolved.wakeups?.onDue(() => this.look()) ?? this.#ignoreWakeups
   }
 
@@ -61,7 +59,7 @@ export class Promoter {
 
   async stop(): Promise<void> {
     this.#ignoreWakeups()
-    await Promise.all([this.#promoting.stop(), this.#reaping.stop(), this.#reposting.stop()])
+    await Promise.all([this.#promoting.stop(), this.#reaping.stop()])
   }
 
   async #guarded(what: string, run: () => Promise<number>): Promise<number> {
@@ -75,12 +73,12 @@ export class Promoter {
 
   async #promote(): Promise<number> {
     const { store, board } = this.#resolved
+    if (!this.#options.mayPromote()) return NOT_LEADING_MS
     const due = await store.nextDue(board.name)
     const lookMs = LOOK_EVERY_MS[store.kind]
     if (due !== null && due <= this.#options.clock.now() + 1) {
       const promoted = await store.promote(board.name, PROMOTED_AT_ONCE)
       if (promoted.length > 0) {
-        await this.#options.handover.post(promoted)
         this.#options.onClaimable()
         return 0
       }
@@ -91,6 +89,7 @@ export class Promoter {
   async #reap(): Promise<number> {
     const { store, board, maxDeaths, leaseMs, logger } = this.#resolved
     if (store.kind === 'sqlite') await this.#endKilled(store)
+    if (!board.outsideStore) await this.#takeIn()
     const { released, trashed } = await store.reap(board.name, { maxDeaths })
     if (released.length > 0) {
       logger.info({ jobs: released.length }, 'took over jobs of conductors that are gone')
@@ -106,16 +105,15 @@ export class Promoter {
     return leaseMs / 3
   }
 
-  async #repost(): Promise<number> {
+  /** R2: the board was outside SQL before. */
+  async #takeIn(): Promise<void> {
     const { store, board } = this.#resolved
-    const { jobs } = await store.findJobs({
-      board: board.name,
-      states: ['POSTING', 'UNCLAIMED'],
-      order: 'claim',
-      limit: WINDOW,
-    })
-    await this.#options.handover.post(jobs.map(({ job }) => job))
-    return REPOST_EVERY_MS
+    for (;;) {
+      const jobs = await store.nextPostings(board.name, { limit: PROMOTED_AT_ONCE })
+      if (jobs.length === 0) return
+      await store.posted(jobs.map(({ id: jobId, posting }) => ({ jobId, posting })))
+      this.#options.onClaimable()
+    }
   }
 
   /** SQLite is for one host: whether a process lives need not be waited for. */

@@ -92,6 +92,7 @@ test('a wake-up makes the promoter look at once, not at its next turn', async ()
     handover: new Handover(store, resolved.board, new Repeater(clock, resolved.logger)),
     onClaimable: () => {},
     isAllowed: () => true,
+    mayPromote: () => true,
   })
   promoter.start()
   await eventually(() => looks === 1)

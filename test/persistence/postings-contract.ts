@@ -51,21 +51,24 @@ export function describePostings(open: Open): void {
       await add('low', 'z', -5)
       await post(store, { state: 'POSTING', board: 'other', priority: 100 })
       await post(store, { priority: 100 })
-      const next = async (options: {
-        limit: number
-        below?: number
-        turn?: string
-      }): Promise<string> => {
+      const next = async (options: { limit: number; turn?: string }): Promise<string> => {
         const jobs = await store.nextPostings('main', options)
         return jobs.map((job) => names.get(job.id)).join(' ')
       }
+      const show = async (): Promise<void> => {
+        const jobs = await store.nextPostings('main', { limit: 100 })
+        await store.posted(jobs.map(({ id: jobId, posting }) => ({ jobId, posting })))
+      }
       assert.equal(await next({ limit: 10 }), 'high')
-      assert.equal(await next({ limit: 10, below: 5 }), '- a1 b1 c1 a2 c2 a3')
-      assert.equal(await next({ limit: 5, below: 5, turn: 'a' }), 'b1 c1 - a1 c2')
-      assert.equal(await next({ limit: 2, below: 5, turn: 'b' }), 'c1 -')
-      assert.equal(await next({ limit: 2, below: 5, turn: 'zz' }), '- a1')
-      assert.equal(await next({ limit: 10, below: 0 }), 'low')
-      assert.equal(await next({ limit: 10, below: -5 }), '')
+      await show()
+      assert.equal(await next({ limit: 10 }), '- a1 b1 c1 a2 c2 a3')
+      assert.equal(await next({ limit: 5, turn: 'a' }), 'b1 c1 - a1 c2')
+      assert.equal(await next({ limit: 2, turn: 'b' }), 'c1 -')
+      assert.equal(await next({ limit: 2, turn: 'zz' }), '- a1')
+      await show()
+      assert.equal(await next({ limit: 10 }), 'low')
+      await show()
+      assert.equal(await next({ limit: 10 }), '')
       assert.equal((await store.nextPostings('nobody', { limit: 1 })).length, 0)
       await assert.rejects(store.nextPostings('main', { limit: 0 }), { name: 'InvalidInputError' })
     })
