@@ -1,12 +1,14 @@
 /** What every command gets: its settings, where to print, and how to open the database. */
 import { UsageError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
-import { parseBoardUrl } from '../client/board-url.ts'
+import { readFileSync } from 'node:fs'
+import { parseBoardUrl, type BoardPlace } from '../client/board-url.ts'
 import { brokerPlace, type BrokerPlace } from '../client/broker-place.ts'
+import { openBoard } from '../client/open-board.ts'
 import { RegisteredFlows } from '../posting/registered-flows.ts'
 import { Zagflow } from '../client/zagflow.ts'
 import type { SourceDocument } from '../flow/document.ts'
-import { SqlBoard } from '../../jobboard/sql.ts'
+import type { JobBoard } from '../../jobboard/jobboard.ts'
 import { openStore } from '../../persistence/open.ts'
 import type { Claim, Store } from '../../persistence/store.ts'
 import { TaskRegistry } from '../worker/registry.ts'
@@ -93,7 +95,29 @@ export class Context {
 
   /** The name of the board, as settings say. Throws {@link UsageError}. */
   get boardName(): string {
-    return parseBoardUrl(this.settings.board).name
+    return this.boardPlace.name
+  }
+
+  /** Where the board is, as settings say; connects to nothing. Throws {@link UsageError}; passwords are not shown. */
+  get boardPlace(): BoardPlace {
+    const { board, zookeeperUser, zookeeperPassword } = this.settings
+    const tls = this.#certificates()
+    return parseBoardUrl(board, {
+      user: zookeeperUser,
+      password: zookeeperPassword,
+      ...(board.startsWith('zookeeper+tls:') ? { tls } : {}),
+    })
+  }
+
+  /** The board, not started; it is stopped with the context. */
+  async board(
+    store: Store,
+    logger: Logger = this.logger,
+    place = this.boardPlace,
+  ): Promise<JobBoard<Claim>> {
+    const board = await openBoard(place, { store, logger })
+    this.#closes.push(() => board.stop())
+    return board
   }
 
   /** A store that is not started: for looking at its schema. */
@@ -125,11 +149,15 @@ export class Context {
   }
 
   /** A connection for posting and for handles of jobs. */
-  async connection(tasks: TaskRegistry = new TaskRegistry()): Promise<Zagflow> {
+  async connection(
+    tasks: TaskRegistry = new TaskRegistry(),
+    place = this.boardPlace,
+  ): Promise<Zagflow> {
     const { broker } = this
     const store = await this.sharedStore()
-    const board = new SqlBoard<Claim>({ store, name: this.boardName })
-    await board.start()
+    const board = await this.board(store, this.logger, place)
+    // One outside the store need not be reached to post: whoever posts starts it.
+    if (!board.outsideStore) await board.start()
     const zag = new Zagflow({
       store,
       board,
@@ -147,6 +175,23 @@ export class Context {
   /** Finds registered flows. */
   readonly registered = async (reference: string): Promise<SourceDocument> => {
     return new RegisteredFlows(await this.sharedStore()).find(reference)
+  }
+
+  #certificates(): { readonly ca?: string; readonly cert?: string; readonly key?: string } {
+    const { zookeeperCa, zookeeperCert, zookeeperKey } = this.settings
+    const files = { ca: zookeeperCa, cert: zookeeperCert, key: zookeeperKey }
+    const texts: { [name: string]: string } = {}
+    for (const [name, file] of Object.entries(files)) {
+      if (file === undefined) continue
+      try {
+        texts[name] = readFileSync(file, 'utf8')
+      } catch (error) {
+        throw new UsageError(`ZAGFLOW_ZOOKEEPER_${name.toUpperCase()}: ${file} cannot be read`, {
+          hint: error instanceof Error ? error.message : String(error),
+        })
+      }
+    }
+    return texts
   }
 
   /** Something to be closed when the command is over. */

@@ -7,7 +7,7 @@ import type { ConductorOptions } from '../conductor/options.ts'
 import type { Engine } from '../../engines/engine.ts'
 import type { JobBoard } from '../../jobboard/jobboard.ts'
 import type { Claim, Store } from '../../persistence/store.ts'
-import { parseBoardUrl, type BoardPlace } from './board-url.ts'
+import { parseBoardUrl, type BoardPlace, type ZooKeeperAccess } from './board-url.ts'
 import { brokerPlace, type BrokerPlace } from './broker-place.ts'
 import { checkOptions } from './check-options.ts'
 import { consoleLogger } from './console-logger.ts'
@@ -21,10 +21,15 @@ export interface ConnectOptions {
    */
   readonly persistence?: string | Store | undefined
   /**
-   * `sql:` (the board `main` in the database), `sql:name`, or a board of your own, which is not stopped at `close()`.
-   * @default 'sql:'
+   * `sql:` (the board `main` in the database), `sql:name`, `zookeeper://h1,h2,h3/chroot?board=name` (`zookeeper+tls://` for TLS), or a
+   * board of your own, which is not stopped at `close()`. @default 'sql:'
    */
   readonly board?: string | JobBoard<Claim> | undefined
+  /**
+   * Credentials, certificates and size of a board in ZooKeeper; `ZAGFLOW_ZOOKEEPER_USER` and `_PASSWORD` where they are not given here.
+   * @default none
+   */
+  readonly zookeeper?: ZooKeeperAccess | undefined
   /**
    * URL of the broker (`amqp://user:password@host:port/vhost` or `amqps://…`, several with commas for the hosts of a cluster), where
    * tasks run in worker processes. Only a `conductor` in this process connects to it; posting does not. @default none
@@ -99,6 +104,7 @@ export const DEFAULT_PERSISTENCE = 'sqlite:.zagflow/zagflow.db'
 const CONNECT_KEYS = [
   'persistence',
   'board',
+  'zookeeper',
   'broker',
   'tls',
   'namespace',
@@ -108,6 +114,13 @@ const CONNECT_KEYS = [
   'pollMs',
   'clock',
 ] as const satisfies readonly (keyof ConnectOptions)[]
+
+const ZOOKEEPER_KEYS = [
+  'user',
+  'password',
+  'tls',
+  'window',
+] as const satisfies readonly (keyof ZooKeeperAccess)[]
 
 const CONDUCTOR_KEYS = [
   'tasks',
@@ -137,7 +150,7 @@ export function resolveConnect(options: ConnectOptions): ResolvedConnect {
       hint: 'connect({ broker: "amqps://…", tls: { … } })',
     })
   }
-  const board = options.board ?? setting('ZAGFLOW_BOARD') ?? 'sql:'
+  const board = boardPlace(options, setting)
   const persistence = options.persistence ?? setting('ZAGFLOW_PERSISTENCE') ?? DEFAULT_PERSISTENCE
   if (typeof persistence !== 'string' && typeof persistence?.commit !== 'function') {
     throw new UsageError(
@@ -156,11 +169,16 @@ export function resolveConnect(options: ConnectOptions): ResolvedConnect {
       hint: 'set persistence to sqlite:FILE or postgres://…',
     })
   }
+  if ('kind' in board && board.kind === 'zookeeper' && persistence === 'memory:') {
+    throw new UsageError('memory: ends with this process, and what is on the board does not', {
+      hint: 'set persistence to postgres://… (or sqlite:FILE, where all conductors are on one host)',
+    })
+  }
   const pollMs = options.pollMs ?? 250
   if (!(pollMs > 0)) throw new UsageError(`pollMs: expected milliseconds above 0, got ${pollMs}`)
   return {
     persistence,
-    board: typeof board === 'string' ? parseBoardUrl(board) : board,
+    board,
     namespace,
     broker,
     conductor,
@@ -168,6 +186,45 @@ export function resolveConnect(options: ConnectOptions): ResolvedConnect {
     pollMs,
     clock: options.clock ?? realClock,
   }
+}
+
+/** Reads where the board is, and with what it is opened. */
+function boardPlace(
+  options: ConnectOptions,
+  setting: (name: string) => string | undefined,
+): BoardPlace | JobBoard<Claim> {
+  const board = options.board ?? setting('ZAGFLOW_BOARD') ?? 'sql:'
+  const { zookeeper } = options
+  if (zookeeper !== undefined) checkOptions('connect(): zookeeper', zookeeper, ZOOKEEPER_KEYS)
+  if (typeof board !== 'string') return board
+  const place = parseBoardUrl(board, {
+    user: setting('ZAGFLOW_ZOOKEEPER_USER'),
+    password: setting('ZAGFLOW_ZOOKEEPER_PASSWORD'),
+    ...withoutUndefined(zookeeper),
+  })
+  if (place.kind !== 'zookeeper') {
+    if (zookeeper === undefined) return place
+    throw new UsageError('zookeeper: these are of a board in ZooKeeper, and the board is not', {
+      hint: 'connect({ board: "zookeeper://…", zookeeper: { … } })',
+    })
+  }
+  const files = CERTIFICATES.filter((name) => setting(name) !== undefined)
+  if (place.options.tls !== undefined && zookeeper?.tls === undefined && files.length > 0) {
+    throw new UsageError(`${files.join(', ')}: only the command line reads files of certificates`, {
+      hint: 'connect({ zookeeper: { tls: { ca: readFileSync(…) } } })',
+    })
+  }
+  return place
+}
+
+const CERTIFICATES = [
+  'ZAGFLOW_ZOOKEEPER_CA',
+  'ZAGFLOW_ZOOKEEPER_CERT',
+  'ZAGFLOW_ZOOKEEPER_KEY',
+] as const
+
+function withoutUndefined(access: ZooKeeperAccess | undefined): ZooKeeperAccess {
+  return Object.fromEntries(Object.entries(access ?? {}).filter(([, value]) => value !== undefined))
 }
 
 const ENGINES = ['serial', 'parallel', 'worker-based'] as const

@@ -6,7 +6,6 @@ import type { Engine } from '../../engines/engine.ts'
 import { ParallelEngine } from '../../engines/parallel.ts'
 import { SerialEngine } from '../../engines/serial.ts'
 import type { JobBoard } from '../../jobboard/jobboard.ts'
-import { SqlBoard } from '../../jobboard/sql.ts'
 import { openStore } from '../../persistence/open.ts'
 import type { Claim, Store } from '../../persistence/store.ts'
 import { TaskRegistry } from '../worker/registry.ts'
@@ -16,6 +15,7 @@ import {
   type ResolvedConnect,
   type ResolvedEmbedded,
 } from './connect-options.ts'
+import { openBoard } from './open-board.ts'
 import { openWorkerBased } from './worker-based.ts'
 import { Zagflow } from './zagflow.ts'
 
@@ -24,7 +24,8 @@ import { Zagflow } from './zagflow.ts'
  * `ZAGFLOW_BOARD`, `ZAGFLOW_BROKER`, `ZAGFLOW_NAMESPACE`), or else is the embedded default: a SQLite file in `.zagflow`, no server.
  *
  * Throws {@link UsageError} for options that make no sense, {@link MigrationNeededError} when a PostgreSQL database is not
- * prepared, {@link UnavailableError} when it (or, for a conductor, the broker) cannot be reached; nothing is left open then.
+ * prepared, {@link UnavailableError} when it (or, for a conductor, the broker or the board) cannot be reached; nothing is left open
+ * then.
  *
  * @example
  * await using zag = await connect()
@@ -34,6 +35,10 @@ import { Zagflow } from './zagflow.ts'
  * @example
  * // Everything in one process: no server, no other terminal.
  * await using zag = await connect({ conductor: { tasks: [reserve, charge] } })
+ *
+ * @example
+ * // The board in ZooKeeper, so that any number of hosts share the jobs of a database.
+ * await using zag = await connect({ persistence: "postgres://…", board: "zookeeper://zk1,zk2,zk3/zagflow" })
  *
  * @example
  * // A conductor in this process; workers (`zagflow worker --tasks ./tasks.ts`) run the tasks.
@@ -88,19 +93,24 @@ async function storeOf(
   return store
 }
 
+/** A board outside the store need not be reached to post: whoever posts, or claims, starts it. */
 async function boardOf(
-  { board }: ResolvedConnect,
+  { board, logger, clock }: ResolvedConnect,
   store: Store,
   releases: (() => Promise<void>)[],
 ): Promise<JobBoard<Claim>> {
-  if (!('kind' in board)) {
-    await board.start()
-    return board
-  }
-  const own = new SqlBoard<Claim>({ store, name: board.name })
-  releases.push(() => own.stop())
-  await own.start()
-  return own
+  const isOwn = 'kind' in board
+  const opened = isOwn ? await openBoard(board, { store, logger, clock }) : board
+  if (isOwn) releases.push(() => opened.stop())
+  if (opened.outsideStore) {
+    opened.start().catch((error: unknown) => {
+      logger.warn(
+        { error },
+        'the board could not be reached yet; what is posted waits in the store',
+      )
+    })
+  } else await opened.start()
+  return opened
 }
 
 interface Parts {

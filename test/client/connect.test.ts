@@ -29,11 +29,71 @@ test('options that do not exist are refused with what was probably meant', async
   await refused({ persistence: new MemoryStore(), namespace: 'a' }, /has its own/)
 })
 
-test('what comes later says so, instead of being ignored', async () => {
-  await assert.rejects(
-    connect({ board: 'zookeeper://h1:2181,h2:2181/zagflow' }),
-    /ZooKeeper is not supported in this version/,
-  )
+test('what is wrong with a board in ZooKeeper is said before anything is opened, and no password with it', async () => {
+  const refused = async (options: object, message: RegExp) => {
+    await assert.rejects(connect({ environment: {}, ...options }), (error) => {
+      assert.ok(error instanceof UsageError, String(error))
+      assert.match(error.message, message)
+      assert.doesNotMatch(error.message, /secret/)
+      return true
+    })
+  }
+  const board = 'zookeeper://u:secret@127.0.0.1:1/zagflow'
+  await refused({ board: 'zookeeper://' }, /expected at least one host/)
+  await refused({ board: `${board}?bord=x` }, /"bord" is not known; did you mean/)
+  await refused({ board: `${board}?board=a%20b` }, /cannot be the name of a board/)
+  await refused({ board: `${board}?board=run` }, /kept for run/)
+  await refused({ board, persistence: 'memory:' }, /what is on the board does not/)
+  await refused({ board, zookeeper: { tls: {} } }, /does not use TLS/)
+  await refused({ board, zookeeper: { pasword: 'secret' } }, /no option "pasword"/)
+  await refused({ board: 'sql:', zookeeper: { user: 'u' } }, /the board is not/)
+  await refused({ board: 'zookeeper://h', zookeeper: { user: 'u' } }, /a user and no password/)
+  const environment = { ZAGFLOW_ZOOKEEPER_CA: '/ca.pem', ZAGFLOW_BOARD: 'zookeeper+tls://h' }
+  await refused({ environment }, /only the command line reads files of certificates/)
+})
+
+test('the URL of a board in ZooKeeper says where it is, and is shown without who may use it', () => {
+  const place = parseBoardUrl('zookeeper://u:secret@a,b:2182/zag?board=orders&session=5s')
+  assert.ok(place.kind === 'zookeeper')
+  assert.equal(place.shown, 'zookeeper://a:2181,b:2182/zag?board=orders')
+  const { options } = place
+  assert.equal(options.user, 'u')
+  assert.equal(options.chroot, '/zag')
+  assert.equal(options.name, 'orders')
+  assert.equal(options.sessionTimeoutMs, 5000)
+  assert.equal(options.tls, undefined)
+  const other = parseBoardUrl('zookeeper+tls://u:secret@a', { user: 'v', password: 'w' })
+  assert.ok(other.kind === 'zookeeper')
+  assert.deepEqual([other.options.user, other.options.password, other.options.tls], ['v', 'w', {}])
+  const { board } = resolveConnect({
+    environment: {
+      ZAGFLOW_BOARD: 'zookeeper://a',
+      ZAGFLOW_ZOOKEEPER_USER: 'x',
+      ZAGFLOW_ZOOKEEPER_PASSWORD: 'y',
+    },
+    zookeeper: { password: 'z' },
+  })
+  assert.ok('kind' in board && board.kind === 'zookeeper')
+  assert.deepEqual([board.options.user, board.options.password], ['x', 'z'])
+})
+
+test('who posts where nobody listens gets his job in a moment, and it waits for its board', async (t) => {
+  leakCheck(t)
+  const { order } = new Workshop()
+  const store = new MemoryStore()
+  await using zag = await connect({
+    environment: {},
+    persistence: store,
+    board: 'zookeeper://127.0.0.1:1/zagflow',
+    logger: silentLogger,
+  })
+  const at = performance.now()
+  const first = await zag.post(order, { sku: 'A1' })
+  const second = await zag.post(order, { sku: 'A2' })
+  assert.ok(performance.now() - at < 2500, `${performance.now() - at} ms`)
+  for (const { id } of [first, second]) {
+    assert.equal((await store.job(id))?.job.state, 'POSTING')
+  }
 })
 
 test('what does not go with a broker, or without one, is said before anything is opened', async (t) => {

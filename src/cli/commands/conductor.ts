@@ -1,14 +1,13 @@
 /** `zagflow conductor` and `zagflow dev`: processes that run what was posted, until they are told to stop. */
 import { UsageError } from '../../base/errors.ts'
 import type { Logger } from '../../base/logger.ts'
+import type { BoardPlace } from '../../client/board-url.ts'
 import type { BrokerPlace } from '../../client/broker-place.ts'
 import { sourceOf } from '../../posting/prepare.ts'
 import { openWorkerBased } from '../../client/worker-based.ts'
 import { Conductor } from '../../conductor/conductor.ts'
 import type { ConductorOptions } from '../../conductor/options.ts'
 import type { ConductorEvent, JobEvent } from '../../conductor/events.ts'
-import { SqlBoard } from '../../../jobboard/sql.ts'
-import type { Claim } from '../../../persistence/store.ts'
 import type { Context } from '../context.ts'
 import { databaseName } from '../database-name.ts'
 import { createEngine } from '../engine.ts'
@@ -31,6 +30,7 @@ export async function conductorCommand(context: Context): Promise<ExitCode> {
   const tasks = await loadTasks(settings.tasks)
   const logger = serviceLogger(context.terminal, settings.log)
   return serve(context, 'conductor', logger, {
+    place: context.boardPlace,
     registry: tasks,
     engine: createEngine(settings, tasks, logger),
     onJob: (event) => logJob(logger, event),
@@ -71,6 +71,7 @@ async function workersConductor(context: Context, broker: BrokerPlace): Promise<
   const opened = await openWorkerBased(about)
   context.onClose(() => opened.stop())
   return serve(context, 'conductor', logger, {
+    place: context.boardPlace,
     engine: opened.engine,
     load: opened.load,
     wakeups: opened.wakeups,
@@ -108,17 +109,28 @@ export async function devCommand(
   if (broker !== undefined) {
     logger.info({}, `dev runs tasks itself: the broker ${broker.shown} is not used`)
   }
-  const zag = await context.connection(tasks)
+  const place = boardOfDev(context)
+  if (place.name !== context.boardName || place.kind !== context.boardPlace.kind) {
+    logger.info({}, 'dev keeps its jobs on a board in the database, unless --board says otherwise')
+  }
+  const zag = await context.connection(tasks, place)
   for (const source of sources) {
     const { name, version } = await zag.register(source)
     logger.info({}, `registered ${name}@${version}: zagflow post ${name}`)
   }
   return serve(context, 'dev', logger, {
+    place,
     registry: tasks,
     engine: createEngine(settings, tasks, logger),
     onJob: (event) => logJob(logger, event),
     onEvent: (event) => logStep(logger, event),
   })
+}
+
+/** A board in ZooKeeper is for what runs on several hosts; the environment may name one for the conductors. */
+function boardOfDev({ boardPlace, given }: Context): BoardPlace {
+  if (boardPlace.kind === 'sql' || given.board !== undefined) return boardPlace
+  return { kind: 'sql', name: boardPlace.name }
 }
 
 type Served = Pick<
@@ -127,19 +139,19 @@ type Served = Pick<
 > & {
   /** Where its workers are. */
   readonly broker?: BrokerPlace
+  readonly place: BoardPlace
 }
 
 async function serve(
   context: Context,
   kind: 'conductor' | 'dev',
   logger: Logger,
-  { broker, ...served }: Served,
+  { broker, place, ...served }: Served,
 ): Promise<ExitCode> {
   const { terminal, settings } = context
   const { name, maxFlows, leaseMs, graceMs } = settings
   const store = await context.sharedStore()
-  const board = new SqlBoard<Claim>({ store, name: context.boardName })
-  context.onClose(() => board.stop())
+  const board = await context.board(store, logger, place)
   const conductor = new Conductor({
     ...served,
     store,
@@ -157,7 +169,7 @@ async function serve(
       const ready = {
         kind,
         name: conductor.name,
-        board: board.name,
+        board: place.kind === 'sql' ? place.name : place.shown,
         persistence: databaseName(settings.persistence),
         ...(broker === undefined ? {} : { broker: broker.shown }),
         ...(served.registry === undefined ? {} : { tasks: served.registry.tasks.length }),

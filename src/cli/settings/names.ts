@@ -14,6 +14,13 @@ export interface Settings {
   readonly persistence: string
   /** URL of the board. */
   readonly board: string
+  /** Credentials of a board in ZooKeeper, over those of its URL. */
+  readonly zookeeperUser?: string | undefined
+  readonly zookeeperPassword?: string | undefined
+  /** PEM files: who signed the servers' certificates, and this side's own certificate and key. */
+  readonly zookeeperCa?: string | undefined
+  readonly zookeeperCert?: string | undefined
+  readonly zookeeperKey?: string | undefined
   /** URLs of the broker, with commas. */
   readonly broker?: string | undefined
   /** Prefix of all tables, queues and exchanges. */
@@ -38,6 +45,11 @@ export type SettingKey = Exclude<keyof Settings, 'leaseMs' | 'graceMs'> | 'lease
 export const ENVIRONMENT: ReadonlyMap<string, SettingKey> = new Map([
   ['ZAGFLOW_PERSISTENCE', 'persistence'],
   ['ZAGFLOW_BOARD', 'board'],
+  ['ZAGFLOW_ZOOKEEPER_USER', 'zookeeperUser'],
+  ['ZAGFLOW_ZOOKEEPER_PASSWORD', 'zookeeperPassword'],
+  ['ZAGFLOW_ZOOKEEPER_CA', 'zookeeperCa'],
+  ['ZAGFLOW_ZOOKEEPER_CERT', 'zookeeperCert'],
+  ['ZAGFLOW_ZOOKEEPER_KEY', 'zookeeperKey'],
   ['ZAGFLOW_BROKER', 'broker'],
   ['ZAGFLOW_NAMESPACE', 'namespace'],
   ['ZAGFLOW_LOG', 'log'],

@@ -27,6 +27,11 @@ const sourceSchema = z
   .strictObject({
     persistence: text,
     board: text,
+    zookeeperUser: text,
+    zookeeperPassword: text,
+    zookeeperCa: text,
+    zookeeperCert: text,
+    zookeeperKey: text,
     broker: text,
     namespace: text,
     log: z.enum(LOG_LEVELS),
@@ -112,7 +117,7 @@ function read(where: string, values: unknown, label: (key: string) => string): S
   throw new UsageError(`${label(key)}: ${expected(key, issue?.message ?? 'not usable')}${got}`)
 }
 
-const SECRET: ReadonlySet<string> = new Set(['persistence', 'board', 'broker'])
+const SECRET: ReadonlySet<string> = new Set(['persistence', 'board', 'broker', 'zookeeperPassword'])
 
 function expected(key: string, message: string): string {
   switch (key) {
