@@ -105,7 +105,8 @@ test('a broker of our own', async (t) => {
   )
 
   await t.test('an orderly stop and start is survived as well', async (t) => {
-    const { broker } = await linkTo(t, server.url)
+    // A start takes its time on a busy machine.
+    const { broker } = await linkTo(t, server.url, { publishTimeoutMs: 120_000 })
     await broker.declare(plainQueue('orderly', 'quorum'))
     const { has } = collect(broker, 'orderly')
     await server.stop()

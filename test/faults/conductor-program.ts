@@ -12,6 +12,8 @@ import { Broker } from '../../src/amqp/broker.ts'
 import { Wakeups } from '../../src/amqp/delays.ts'
 import { namesOf } from '../../src/amqp/names.ts'
 import { SqlBoard } from '../../jobboard/sql.ts'
+import { ZooKeeperBoard } from '../../jobboard/zookeeper.ts'
+import type { ZooKeeperBoardOptions } from '../../jobboard/zookeeper/board-options.ts'
 import { openStore } from '../../persistence/open.ts'
 import type { Claim, Store } from '../../persistence/store.ts'
 import { registryOf } from '../conductor/fixtures.ts'
@@ -35,6 +37,9 @@ export interface ProgramOptions {
   readonly parkAfterMs?: number
   /** Logs of warnings and errors, to stderr. */
   readonly logs?: boolean
+  /** A board on ZooKeeper; without it the board is in the database. */
+  readonly board?: Omit<ZooKeeperBoardOptions, 'logger' | 'clock'>
+  readonly name?: string
   /** Where workers are; without it tasks run here. */
   readonly place?: Place
   readonly times?: EngineTimes
@@ -66,9 +71,14 @@ async function main(options: ProgramOptions): Promise<void> {
   const wakeups = link && new Wakeups(link, namesOf(link.namespace), silentLogger)
   await wakeups?.start()
   const { pid } = process
+  const board =
+    options.board === undefined
+      ? new SqlBoard<Claim>({ store })
+      : new ZooKeeperBoard({ ...options.board, ...logger(options) })
   const conductor = new Conductor({
     store,
-    board: new SqlBoard<Claim>({ store }),
+    board,
+    name: options.name,
     engine,
     ...(link === undefined ? { registry } : {}),
     wakeups: wakeups?.forBoard('main'),
@@ -98,6 +108,7 @@ async function main(options: ProgramOptions): Promise<void> {
     const stopped = conductor.stop()
     if (stopping === null) process.stdout.write('stopping\n')
     stopping ??= stopped
+      .then(() => board.stop())
       .then(() => wakeups?.stop())
       .then(() => link?.stop())
       .then(() => store.stop())

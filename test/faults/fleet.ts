@@ -31,6 +31,12 @@ export const SHORT_TIMES: EngineTimes = {
   deliveryLimit: 1000,
 }
 
+/**
+ * Where nobody is lost: a process that waits long for a busy processor is not taken for gone, so whatever ran twice would be a fault of
+ * ours.
+ */
+export const CALM_TIMES: EngineTimes = { reportEveryMs: 3000, graceMs: 4000 }
+
 export interface FleetOptions {
   readonly store: 'sqlite' | 'postgres'
   readonly place: Place

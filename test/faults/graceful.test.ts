@@ -17,7 +17,7 @@ import type { Work } from './workload.ts'
 const RESTARTS = 6
 const SEED = Number(process.env['ZAGFLOW_TEST_FIRST_SEED'] ?? 1)
 /** Of machines that have more to do. */
-const SLACK_MS = 3000
+const SLACK_MS = 10_000
 
 function start(t: TestContext, options: ProgramOptions): NodeProcess {
   return spawnNode(lastFirst(t), PROGRAM, [JSON.stringify(options)])
@@ -83,7 +83,7 @@ for (const kind of ['sqlite', 'postgres'] as const) {
       )
     const options = { url, ledger, leaseMs: 60_000, graceMs: 1000, napMs: 120_000 }
     const first = start(t, options)
-    await eventually(() => begun().length === 1, { withinMs: 30_000 })
+    await eventually(() => begun().length === 1, { withinMs: 60_000 })
     const startedAt = performance.now()
     first.kill('SIGTERM')
     assert.deepEqual(await first.ends(), { code: 0, signal: null }, first.stderr())
@@ -96,7 +96,7 @@ for (const kind of ['sqlite', 'postgres'] as const) {
     assert.equal(handed.disorder, false)
 
     start(t, { ...options, napMs: 10 })
-    await allEnd(store, [], { withinMs: 30_000 })
+    await allEnd(store, [], { withinMs: 60_000 })
     assert.equal((await store.job(id))?.detail.state, 'SUCCESS')
     assert.equal(begun().length, 2)
     assert.equal(new Set(begun()).size, 1)
@@ -112,11 +112,11 @@ for (const kind of ['sqlite', 'postgres'] as const) {
     const options = { url, ledger, leaseMs: 60_000, graceMs: 120_000, napMs: 120_000 }
     const conductor = start(t, options)
     await eventually(() => readLedger(ledger).some(({ what }) => what === 'begin'), {
-      withinMs: 30_000,
+      withinMs: 60_000,
     })
     conductor.kill('SIGTERM')
     // Signals that come together are one, so the second waits for the first. That is at work then: nothing is claimed any more.
-    await eventually(() => conductor.stdout().includes('stopping'), { withinMs: 30_000 })
+    await eventually(() => conductor.stdout().includes('stopping'), { withinMs: 60_000 })
     const { id: late } = await postFlow(store, linear('g', [task('a', { task: 'work' })]))
     conductor.kill('SIGTERM')
     const startedAt = performance.now()

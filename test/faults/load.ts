@@ -1,7 +1,8 @@
 /** Jobs that keep coming, for as long as somebody is interrupted by them. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { UnavailableError } from '../../src/base/errors.ts'
-import type { JobState, Store } from '../../persistence/store.ts'
+import type { JobBoard } from '../../jobboard/jobboard.ts'
+import type { Claim, JobState, Store } from '../../persistence/store.ts'
 import { postFlow } from '../conductor/fixtures.ts'
 import { eventually } from '../support/eventually.ts'
 import type { NodeProcess } from '../support/spawn-node.ts'
@@ -15,9 +16,20 @@ const MOST_JOBS = 1500
 const OPEN_STATES: readonly JobState[] = ['POSTING', 'UNCLAIMED', 'CLAIMED', 'PARKED']
 
 /** Jobs that have not ended, up to some. */
-export async function openJobs(store: Store): Promise<number> {
-  const { jobs } = await store.findJobs({ states: OPEN_STATES, limit: OPEN * 2 })
+export async function openJobs(store: Store, open = OPEN): Promise<number> {
+  const { jobs } = await store.findJobs({ states: OPEN_STATES, limit: open * 2 })
   return jobs.length
+}
+
+export interface LoadOptions {
+  readonly seed: number
+  readonly works: Map<string, Work>
+  /** Jobs that are kept open. @default 40 */
+  readonly open?: number
+  /** At most so many in all. @default 1,500 */
+  readonly most?: number
+  /** A started board outside the store, which is told of every second job at once; promoters find the others. */
+  readonly board?: JobBoard<Claim> | undefined
 }
 
 /**
@@ -26,11 +38,11 @@ export async function openJobs(store: Store): Promise<number> {
  */
 export async function underLoad(
   store: Store,
-  load: { readonly seed: number; readonly works: Map<string, Work> },
+  load: LoadOptions,
   strike: () => Promise<void>,
 ): Promise<void> {
   let isStriking = true
-  const posting = keepPosting(store, new Random(load.seed), load.works, () => isStriking)
+  const posting = keepPosting(store, load, () => isStriking)
   const striking = strike().finally(() => {
     isStriking = false
   })
@@ -42,15 +54,15 @@ export async function underLoad(
 
 async function keepPosting(
   store: Store,
-  random: Random,
-  works: Map<string, Work>,
+  { seed, works, open = OPEN, most = MOST_JOBS, board }: LoadOptions,
   isWanted: () => boolean,
 ): Promise<void> {
-  while (isWanted() && works.size < MOST_JOBS) {
-    const room = OPEN - (await openJobs(store).catch(() => OPEN))
+  const random = new Random(seed)
+  while (isWanted() && works.size < most) {
+    const room = open - (await openJobs(store, open).catch(() => open))
     for (let i = 0; i < room; i++) {
       // A database that is away, or locked by a process that stands still, is asked again.
-      await postWork(store, randomWork(random), works).catch(passOverOutage)
+      await postWork(store, randomWork(random), works, board).catch(passOverOutage)
     }
     await sleep(50)
   }
@@ -60,10 +72,24 @@ function passOverOutage(error: unknown): void {
   if (!(error instanceof UnavailableError)) throw error
 }
 
-async function postWork(store: Store, work: Work, works: Map<string, Work>): Promise<string> {
+async function postWork(
+  store: Store,
+  work: Work,
+  works: Map<string, Work>,
+  board: JobBoard<Claim> | undefined,
+): Promise<string> {
   const { delayMs } = work
-  const { id } = await postFlow(store, work.root, delayMs === undefined ? {} : { delayMs })
+  const waitsForBoard = board?.outsideStore === true
+  const job = await postFlow(store, work.root, {
+    ...(delayMs === undefined ? {} : { delayMs }),
+    waitsForBoard,
+  })
+  const { id, posting, priority, createdAt, epoch } = job
   works.set(id, work)
+  if (waitsForBoard && job.state === 'POSTING' && works.size % 2 === 0) {
+    const isThere = await board.post({ jobId: id, posting, priority, createdAt, epoch })
+    if (isThere) await store.posted([{ jobId: id, posting }])
+  }
   return id
 }
 
@@ -71,7 +97,7 @@ async function postWork(store: Store, work: Work, works: Map<string, Work>): Pro
 export async function tasksEnd(ledger: string, count: number): Promise<void> {
   const ended = () => readLedger(ledger).filter(({ what }) => what === 'end').length
   const before = ended()
-  await eventually(() => ended() >= before + count, { withinMs: 60_000, everyMs: 20 })
+  await eventually(() => ended() >= before + count, { withinMs: 120_000, everyMs: 20 })
 }
 
 /** Waits until no job is open; says what became of those that are, and of the conductors. */

@@ -85,7 +85,7 @@ test('postgres: a conductor that is stopped while its commit waits for a lock ho
   const options = { url, ledger, leaseMs: LEASE_MS, napMs: 1500 }
   const first = start(t, options)
   await eventually(() => readLedger(ledger).some(({ what }) => what === 'begin'), {
-    withinMs: 30_000,
+    withinMs: 60_000,
   })
   await locker.query('begin')
   await locker.query('select 1 from zagflow_jobs where id = $1 for update', [id])
@@ -95,15 +95,15 @@ test('postgres: a conductor that is stopped while its commit waits for a lock ho
     )
     return rows.length
   }
-  await eventually(async () => (await waiting()) > 0, { withinMs: 10_000 })
+  await eventually(async () => (await waiting()) > 0, { withinMs: 30_000 })
   first.kill('SIGSTOP')
   // The statement of a client that does not answer ends by itself: lock_timeout.
-  await eventually(async () => (await waiting()) === 0, { withinMs: 6000 })
+  await eventually(async () => (await waiting()) === 0, { withinMs: 20_000 })
   await locker.query('rollback')
   start(t, { ...options, napMs: 50 })
-  await allEnd(store, [], { withinMs: 30_000 })
+  await allEnd(store, [])
   first.kill('SIGCONT')
-  await eventually(() => !heldBy(readLedger(ledger), first.pid).has(id), { withinMs: 10_000 })
+  await eventually(() => !heldBy(readLedger(ledger), first.pid).has(id), { withinMs: 60_000 })
   const found = await store.job(id)
   assert.equal(found?.detail.state, 'SUCCESS')
   const begins = readLedger(ledger).flatMap((line) => (line.what === 'begin' ? [line.atom] : []))
@@ -138,7 +138,7 @@ async function robbedWhileAsleep(
           const { jobs } = await store.findJobs({ ids: [...held], limit: 1000 })
           return jobs.every(({ job }) => job.conductor === null || !isOf(job.conductor, sleeper))
         },
-        { withinMs: 30_000, everyMs: 50 },
+        { withinMs: 60_000, everyMs: 50 },
       )
       if (held.size > 0) return held
       if (attempt === 200) throw new Error('it never stood still with work and without the lock')

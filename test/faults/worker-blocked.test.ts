@@ -44,14 +44,14 @@ test(`the broker blocks publishers for ${BLOCKED_MS / 1000} s with ${FLOWS * TAS
       what === 'running' ? line.what === 'told' && line.state === 'RUNNING' : line.what === what,
     ).length
 
-  await conductor.prints(/^memory \d+$/m)
+  await conductor.prints(/^memory \d+$/m, { withinMs: 60_000 })
   const quiet = Math.max(...resident())
   await node.blockPublishers()
   for (let i = 0; i < FLOWS; i++) {
     const ids = Array.from({ length: TASKS }, (_, at) => task(`a${at}`, { task: 'nap' }))
     await postFlow(store, unordered('f', ids))
   }
-  await eventually(() => counted('running') === FLOWS * TASKS, { withinMs: 60_000, everyMs: 200 })
+  await eventually(() => counted('running') === FLOWS * TASKS, { withinMs: 120_000, everyMs: 200 })
   const blockedFrom = resident().length
   await sleep(BLOCKED_MS)
   const blocked = resident().slice(blockedFrom)

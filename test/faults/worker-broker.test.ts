@@ -1,10 +1,11 @@
 /** RabbitMQ is killed, wiped, and fails node by node under load: it costs time, and what it lost is done again, nothing else. */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { test, type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { lastFirst } from '../support/last-first.ts'
+import type { Random } from '../support/random.ts'
 import { privateRabbitmq, privateRabbitmqCluster, rabbitmqNodes } from '../support/rabbitmq.ts'
-import { Fleet, told } from './fleet.ts'
+import { Fleet, told, type Findings } from './fleet.ts'
 import { writeLine } from './ledger.ts'
 import { tasksEnd } from './load.ts'
 
@@ -15,31 +16,57 @@ const GRACE_MS = 4000
 const BY_HAND =
   process.env['ZAGFLOW_TEST_LONG'] !== 'yes' && 'long; run it by ZAGFLOW_TEST_LONG=yes'
 
+interface Strikes {
+  /** AMQP URLs of the broker that is struck. */
+  readonly url: string
+  readonly times: number
+  readonly strike: (fleet: Fleet, random: Random, at: number) => Promise<void>
+  /** What the jobs that are left may take after the last strike, in ms. */
+  readonly withinMs?: number
+}
+
+/** Conductors and workers under load over a broker that is struck; null where PostgreSQL is missing (the test is skipped). */
+async function survive(
+  t: TestContext,
+  { url, times, strike, withinMs = 90_000 }: Strikes,
+): Promise<Findings | null> {
+  const fleet = await Fleet.start(t, {
+    store: 'postgres',
+    place: { url, namespace: 'faults' },
+    // Nobody loses a claim here, and workers have time to come back: whatever ran twice would be the fault of the outage.
+    conductor: { leaseMs: 60_000, times: { graceMs: GRACE_MS } },
+  })
+  if (fleet === null) return null
+  await fleet.ready()
+  const strikes = async (random: Random): Promise<void> => {
+    for (let at = 0; at < times; at++) {
+      await tasksEnd(fleet.ledger, 30 + random.below(60))
+      await strike(fleet, random, at)
+    }
+    await tasksEnd(fleet.ledger, 20)
+  }
+  await fleet.under(SEED, strikes, { withinMs })
+  await fleet.endAll()
+  const findings = await fleet.check()
+  t.diagnostic(told(findings))
+  return findings
+}
+
 test(`RabbitMQ is killed and started again ${STRIKES} times under load: every job ends, and each body ran exactly once`, async (t) => {
   const nodes = rabbitmqNodes()
   if ('missing' in nodes) return t.skip(nodes.missing)
   const node = await privateRabbitmq(lastFirst(t))
-  const fleet = await Fleet.start(t, {
-    store: 'postgres',
-    place: { url: node.url, namespace: 'faults' },
-    // Nobody loses a claim here, and workers have time to come back: whatever ran twice would be the fault of the outage.
-    conductor: { leaseMs: 60_000, times: { graceMs: GRACE_MS } },
-  })
-  if (fleet === null) return
-  await fleet.ready()
-  await fleet.under(SEED, async (random) => {
-    for (let strike = 0; strike < STRIKES; strike++) {
-      await tasksEnd(fleet.ledger, 30 + random.below(60))
+  const findings = await survive(t, {
+    url: node.url,
+    times: STRIKES,
+    async strike(_fleet, random) {
       await node.settle()
       await node.kill()
       await sleep(random.below(1000))
       await node.start()
-    }
-    await tasksEnd(fleet.ledger, 20)
+    },
   })
-  await fleet.endAll()
-  const findings = await fleet.check()
-  t.diagnostic(told(findings))
+  if (findings === null) return
   assert.equal(
     findings.again,
     0,
@@ -51,57 +78,37 @@ test(`the virtual host of RabbitMQ is wiped ${STRIKES} times under load: every j
   const nodes = rabbitmqNodes()
   if ('missing' in nodes) return t.skip(nodes.missing)
   const node = await privateRabbitmq(lastFirst(t))
-  const fleet = await Fleet.start(t, {
-    store: 'postgres',
-    place: { url: node.url, namespace: 'faults' },
-    conductor: { leaseMs: 60_000, times: { graceMs: GRACE_MS } },
-  })
-  if (fleet === null) return
-  await fleet.ready()
-  await fleet.under(SEED, async (random) => {
-    for (let strike = 0; strike < STRIKES; strike++) {
-      await tasksEnd(fleet.ledger, 30 + random.below(60))
-      writeLine(fleet.ledger, { what: 'wiped', pid: node.pid })
+  await survive(t, {
+    url: node.url,
+    times: STRIKES,
+    async strike({ ledger }) {
+      writeLine(ledger, { what: 'wiped', pid: node.pid })
       await node.wipe()
       // What was delivered before may have begun meanwhile.
-      writeLine(fleet.ledger, { what: 'wiped', pid: node.pid })
-    }
-    await tasksEnd(fleet.ledger, 20)
+      writeLine(ledger, { what: 'wiped', pid: node.pid })
+    },
   })
-  await fleet.endAll()
-  t.diagnostic(told(await fleet.check()))
 })
 
 test(
   'in a cluster of three one node at a time is killed under load: every job ends',
   { skip: BY_HAND },
   async (t) => {
-    const cluster = await privateRabbitmqCluster(lastFirst(t), 3)
-    const fleet = await Fleet.start(t, {
-      store: 'postgres',
-      place: { url: cluster.url, namespace: 'faults' },
-      conductor: { leaseMs: 60_000, times: { graceMs: GRACE_MS } },
-    })
-    if (fleet === null) return
-    await fleet.ready()
-    await fleet.under(
-      SEED,
-      async (random) => {
-        for (let strike = 0; strike < 2 * cluster.nodes.length; strike++) {
-          const node = cluster.nodes[strike % cluster.nodes.length]
-          assert.ok(node)
-          await tasksEnd(fleet.ledger, 30 + random.below(60))
-          await node.settle()
-          await node.kill()
-          await tasksEnd(fleet.ledger, 30)
-          await node.start()
-        }
+    const { nodes, url } = await privateRabbitmqCluster(lastFirst(t), 3)
+    const findings = await survive(t, {
+      url,
+      times: 2 * nodes.length,
+      async strike(fleet, _random, at) {
+        const node = nodes[at % nodes.length]
+        assert.ok(node)
+        await node.settle()
+        await node.kill()
+        await tasksEnd(fleet.ledger, 30)
+        await node.start()
       },
-      { withinMs: 180_000 },
-    )
-    await fleet.endAll()
-    const findings = await fleet.check()
-    t.diagnostic(told(findings))
+      withinMs: 180_000,
+    })
+    if (findings === null) return
     assert.equal(findings.again, 0, 'a majority always held what was confirmed')
   },
 )

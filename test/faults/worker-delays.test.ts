@@ -14,11 +14,11 @@ import { Fleet } from './fleet.ts'
 import { readLedger } from './ledger.ts'
 import { allEnd } from './load.ts'
 
-const COUNT = Number(process.env['ZAGFLOW_TEST_DELAYS'] ?? 1000)
+/** Nothing else runs on this machine: what is promised, at the rate for which it is. */
+const IS_ALONE = process.env['ZAGFLOW_TEST_LONG'] === 'yes'
+const COUNT = Number(process.env['ZAGFLOW_TEST_DELAYS'] ?? (IS_ALONE ? 10_000 : 400))
 const LONGEST_MS = Number(process.env['ZAGFLOW_TEST_LONGEST_DELAY_MS'] ?? 8000)
 const SEED = Number(process.env['ZAGFLOW_TEST_FIRST_SEED'] ?? 1)
-/** Nothing else runs on this machine. */
-const IS_ALONE = process.env['ZAGFLOW_TEST_LONG'] === 'yes'
 const SHORTEST_MS = 50
 /** Longer ones are waited for in the database: by default those above a minute, here more of them. */
 const PARK_AFTER_MS = IS_ALONE ? 60_000 : 1000
@@ -26,7 +26,7 @@ const PARK_AFTER_MS = IS_ALONE ? 60_000 : 1000
 const MAX_FLOWS = IS_ALONE ? COUNT : 500
 const DUE_A_SECOND = 500
 /** Jobs that are posted in a second: what becomes due stays far below the limit. */
-const POSTED_A_SECOND = 100
+const POSTED_A_SECOND = IS_ALONE ? 100 : 40
 /** The database's clock is read over a connection. */
 const CLOCK_MS = 5
 
@@ -89,9 +89,9 @@ test(`${COUNT} delayed retries of ${SHORTEST_MS} to ${LONGEST_MS} ms: none is lo
     `late by ${shares(late)}; those that were parked: ${shares(lateParked)}; ${broken.length} later than promised; at most ${most} due in a second`,
   )
   assert.ok(most <= DUE_A_SECOND)
-  // A machine that has other work at the same time keeps them waiting, but not until somebody looks by chance.
-  assert.ok(share(late, 0.5) <= 1000, 'even the half of them is far later than promised')
-  assert.ok(share(late, 1) <= 20_000, 'one was only found by chance')
+  assert.ok(share(late, 0.5) <= 100, 'even the half of them is later than promised')
+  assert.ok(share(late, 1) <= 10_000, 'one was only found by chance')
+  // A machine that has other work at the same time keeps some of them waiting.
   if (IS_ALONE) assert.ok(broken.length <= COUNT / 100, `${broken.length} are later than promised`)
   await fleet.endAll()
 })

@@ -228,12 +228,12 @@ test('malformed messages and false replies to every queue, under load: consumers
   const channel = await connection.createConfirmChannel()
 
   const { id: jobId, flowId } = await postFlow(store, linear('f', [task('a', { task: 'work' })]))
-  await ended(store, jobId, { withinMs: 30_000 })
+  await ended(store, jobId, { withinMs: 60_000 })
   const before = await stateOf(store, jobId)
   const call: CallKey = { jobId, flowId, atom: 'f/a', direction: 'execute', call: 1 }
   const token = tokenOf((await store.broker(place.namespace)).secret, call)
   await eventually(async () => (await store.processes({ kind: 'worker' })).length === 2, {
-    withinMs: 30_000,
+    withinMs: 60_000,
   })
   const queues = await queuesOf(store, names)
   assert.equal(Object.keys(queues).length, 8)
@@ -271,7 +271,7 @@ test('malformed messages and false replies to every queue, under load: consumers
       for (const [name, reason] of await exhume(channel, names)) dead.set(name, reason)
       return dead.size >= expected.length
     },
-    { withinMs: 20_000, everyMs: 100 },
+    { withinMs: 60_000, everyMs: 100 },
   ).catch(() => undefined) // what is missing is told below
   assert.deepEqual(
     expected.filter((name) => !dead.has(name)),

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freshNamespace, rabbitmq } from '../support/rabbitmq.ts'
-import { Fleet, told } from './fleet.ts'
+import { CALM_TIMES, Fleet, told } from './fleet.ts'
 import { tasksEnd } from './load.ts'
 
 const KILLS = Number(process.env['ZAGFLOW_TEST_KILLS'] ?? 6)
@@ -13,7 +13,11 @@ for (const kind of ['sqlite', 'postgres'] as const) {
   test(`${kind}: ${KILLS} conductors are killed while workers work: every job ends, and each body ran exactly once`, async (t) => {
     const broker = await rabbitmq()
     if ('missing' in broker) return t.skip(broker.missing)
-    const fleet = await Fleet.start(t, { store: kind, place: await freshNamespace(t) })
+    const fleet = await Fleet.start(t, {
+      store: kind,
+      place: await freshNamespace(t),
+      conductor: { times: CALM_TIMES },
+    })
     if (fleet === null) return
     await fleet.under(SEED, async (random) => {
       for (let kill = 0; kill < KILLS; kill++) {

@@ -37,10 +37,10 @@ test(`a task kills its process among ${NEIGHBOURS} neighbours: after ${DELIVERY_
   fleet.workers[0] = fleet.startWorker()
 
   for (const { id } of neighbours) {
-    const { detail } = await ended(store, id, { withinMs: 60_000 })
+    const { detail } = await ended(store, id, { withinMs: 120_000 })
     assert.equal(detail.state, 'SUCCESS')
   }
-  const { job, detail } = await ended(store, poison.id, { withinMs: 60_000 })
+  const { job, detail } = await ended(store, poison.id, { withinMs: 120_000 })
   assert.equal(detail.state, 'REVERTED')
   const calls = await store.calls(job.flowId)
   const executed = calls.filter(({ direction }) => direction === 'execute')

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { freshNamespace, rabbitmq } from '../support/rabbitmq.ts'
-import { Fleet, told } from './fleet.ts'
+import { CALM_TIMES, Fleet, told } from './fleet.ts'
 import { readLedger } from './ledger.ts'
 import { tasksEnd } from './load.ts'
 
@@ -17,7 +17,7 @@ test(`${RESTARTS} rolling restarts of conductors and of workers under load: none
     store: 'postgres',
     place: await freshNamespace(t),
     // A lease that nobody loses by being slow: whatever ran twice here would be the fault of a stop.
-    conductor: { leaseMs: 60_000, graceMs: GRACE_MS },
+    conductor: { leaseMs: 60_000, graceMs: GRACE_MS, times: CALM_TIMES },
     worker: { graceMs: GRACE_MS },
   })
   if (fleet === null) return

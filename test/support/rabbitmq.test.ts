@@ -96,14 +96,17 @@ test('a private node is stopped, killed and begun again over its data, stands st
     await channel.consume('plain', () => {})
     await publish(channel, 'kept', 'persistent')
     await publish(channel, 'plain', 'held')
-    await eventually(async () => {
-      const common = { virtualHost: '/', messages: 1 }
-      assert.deepEqual(await node.queues(), [
-        { ...common, name: 'kept', type: 'quorum', ready: 1, consumers: 0 },
-        { ...common, name: 'plain', type: 'classic', ready: 0, consumers: 1 },
-      ])
-      return true
-    })
+    await eventually(
+      async () => {
+        const common = { virtualHost: '/', messages: 1 }
+        assert.deepEqual(await node.queues(), [
+          { ...common, name: 'kept', type: 'quorum', ready: 1, consumers: 0 },
+          { ...common, name: 'plain', type: 'classic', ready: 0, consumers: 1 },
+        ])
+        return true
+      },
+      { withinMs: 30_000 },
+    )
     await node.deleteQueue('plain')
     assert.deepEqual(
       (await node.queues()).map(({ name }) => name),
@@ -240,12 +243,12 @@ test('nothing is left of a site when the process that opened it is killed', asyn
      setInterval(() => {}, 1000)`,
   )
   const owner = spawnNode(t, file)
-  const printed = await owner.prints(/site .* \d+ \.\n/)
+  const printed = await owner.prints(/site .* \d+ \.\n/, { withinMs: 60_000 })
   const [, site = '', pid = ''] = /site (.*) (\d+) \./.exec(printed) ?? []
   assert.equal(isAlive(Number(pid)), true)
   assert.equal(fs.existsSync(site), true)
   owner.kill('SIGKILL')
-  await eventually(() => !isAlive(Number(pid)) && !fs.existsSync(site), { withinMs: 10_000 })
+  await eventually(() => !isAlive(Number(pid)) && !fs.existsSync(site), { withinMs: 60_000 })
 })
 
 test('a site that is closed leaves no process and no folder', async (t) => {
