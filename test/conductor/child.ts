@@ -6,13 +6,15 @@ import { appendFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Conductor } from '../../src/conductor/conductor.ts'
 import { ParallelEngine } from '../../engines/parallel.ts'
-import { SqlBoard } from '../../jobboard/sql.ts'
+import { parseBoardUrl } from '../../src/client/board-url.ts'
+import { openBoard } from '../../src/client/open-board.ts'
 import { openStore } from '../../persistence/open.ts'
-import type { Claim } from '../../persistence/store.ts'
 import { registryOf, type TestTask } from './fixtures.ts'
 
 export interface ChildOptions {
   readonly url: string
+  /** URL of the board. @default `sql:` */
+  readonly board?: string
   readonly name: string
   /** Each execution appends a line `ATOM KEY PROCESS` to it. */
   readonly journal: string
@@ -58,9 +60,10 @@ async function main(options: ChildOptions): Promise<void> {
   const store = openStore(options.url, synchronous)
   await store.start()
   const registry = registryOf(journalTasks(options))
+  const board = await openBoard(parseBoardUrl(options.board ?? 'sql:'), { store })
   const conductor = new Conductor({
     store,
-    board: new SqlBoard<Claim>({ store }),
+    board,
     engine: new ParallelEngine({ tasks: registry }),
     registry,
     name: options.name,
@@ -72,7 +75,10 @@ async function main(options: ChildOptions): Promise<void> {
     onJob: (event) => say(`job ${event.kind} ${event.job}`),
   })
   process.on('SIGTERM', () => {
-    void conductor.stop().then(() => store.stop())
+    void conductor
+      .stop()
+      .then(() => board.stop())
+      .then(() => store.stop())
   })
   await conductor.start()
   say('ready')

@@ -141,6 +141,8 @@ export interface PostOptions {
   readonly delayMs?: number
   readonly board?: JobBoard<Claim> | undefined
   readonly document?: Partial<ResolvedDocument>
+  /** Its board is outside the store, and a promoter puts it there. */
+  readonly waitsForBoard?: boolean
 }
 
 /** Posts a flow; on a board outside SQL also there. */
@@ -161,7 +163,7 @@ export async function postFlow(
     input: options.input ?? {},
     priority: options.priority,
     delayMs: options.delayMs,
-    state: board?.outsideStore === true ? 'POSTING' : 'UNCLAIMED',
+    state: options.waitsForBoard === true || board?.outsideStore === true ? 'POSTING' : 'UNCLAIMED',
   })
   const { job } = await store.post(request)
   if (board?.outsideStore === true && job.state === 'POSTING') {

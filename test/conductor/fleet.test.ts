@@ -346,8 +346,7 @@ test('a conductor that stops hands 90 flows over at once, in order, and the othe
   const tasks = { ...TASKS, gate: gate.task() }
   const first = await start({ tasks, graceMs: 10_000 })
   const ids: string[] = []
-  for (let at = 0; at < 90; at++)
-    ids.push((await postFlow(store, root, { board: first.board })).id)
+  for (let at = 0; at < 90; at++) ids.push((await postFlow(store, root, { board: first.board })).id)
   await eventually(() => gate.entered.length === 90)
   const second = await start({ tasks })
   const stopping = first.conductor.stop({ graceMs: 1000 })
