@@ -6,6 +6,7 @@
 export * from './flow/builders.ts'
 export { connect } from './client/connect.ts'
 export type { ConnectOptions, EmbeddedConductorOptions } from './client/connect-options.ts'
+export type { FoundJobs, JobSearch } from './client/find-jobs.ts'
 export { Job } from './client/job.ts'
 export type { JobDetails, JobStatus, Steered, WaitOptions } from './client/job.ts'
 export type {
@@ -18,6 +19,15 @@ export type { Retried, RetryOptions } from './client/retry.ts'
 export { resume, run } from './client/run.ts'
 export type { ResumeOptions, RunOptions } from './client/run.ts'
 export type { WatchOptions } from './client/watch.ts'
+export { Schedule } from './client/schedule.ts'
+export type { ScheduleOutcome, ScheduleState, ScheduleStatus } from './client/schedule.ts'
+export type {
+  ScheduleInput,
+  ScheduleOptions,
+  ScheduleTiming,
+  TickExpression,
+} from './client/schedule-spec.ts'
+export type { SchedulePlan } from './client/sync-schedules.ts'
 export { Zagflow } from './client/zagflow.ts'
 export type { PostOptions } from './client/zagflow.ts'
 export { Conductor } from './conductor/index.ts'

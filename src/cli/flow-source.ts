@@ -14,6 +14,8 @@ import { exportsOf, importModule, loadTasks, refuseMissing } from './modules.ts'
 /** A flow that was found, with the tasks that came with it. */
 export interface FoundFlow {
   readonly flow: Runnable | SourceDocument
+  /** The `name` or `name@version`, where it is a registered one. */
+  readonly registeredAs?: string | undefined
   /** Which it is, for a person: `the file checkout.yaml`. */
   readonly described: string
   /** Its own tasks, and those that were given. */
@@ -45,6 +47,7 @@ export async function findFlow(reference: string, options: FindOptions): Promise
   if (/[/\\]/.test(reference)) refuseMissing(path.resolve(reference), reference, 'the flow')
   return {
     flow: await options.registered(reference),
+    registeredAs: reference,
     described: `the registered flow ${reference}`,
     tasks: await loadTasks(options.modules),
     modules: options.modules,

@@ -7,6 +7,7 @@ import { defineDatabase } from './define-database.ts'
 import { defineFlows } from './define-flows.ts'
 import { defineJobs } from './define-jobs.ts'
 import { defineProcesses } from './define-processes.ts'
+import { defineSchedules } from './define-schedules.ts'
 import { defineRunning } from './define-running.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
 import { LOG_LEVELS } from './settings/names.ts'
@@ -60,6 +61,7 @@ export function createProgram(terminal: Terminal): {
   defineRunning(program, definer)
   defineProcesses(program, definer)
   defineJobs(definer)
+  defineSchedules(definer)
   defineBroker(program, definer)
   defineFlows(definer)
   defineDatabase(program, definer)

@@ -18,23 +18,33 @@ import type { SourceDocument } from '../flow/document.ts'
 import type { Duration } from '../flow/duration-option.ts'
 import type { Runnable } from '../flow/runnable.ts'
 import type { JobBoard } from '../../jobboard/jobboard.ts'
-import type {
-  Claim,
-  FlowVersion,
-  JobFilter,
-  JobRecord,
-  JobSummary,
-  Store,
-} from '../../persistence/store.ts'
+import type { Claim, FlowVersion, JobRecord, Store } from '../../persistence/store.ts'
 import { TaskRegistry } from '../worker/registry.ts'
 import { checkOptions } from './check-options.ts'
 import { EndWatch } from './end-watch.ts'
+import { findJobs, type FoundJobs, type JobSearch } from './find-jobs.ts'
 import { Job, type JobHost } from './job.ts'
 import { postRequest } from '../posting/post-request.ts'
 import { isRunnable, prepare, sourceOf, type PreparedFlow } from '../posting/prepare.ts'
 import { RegisteredFlows } from '../posting/registered-flows.ts'
 import { KnownSignatures } from '../posting/signatures.ts'
-import { tellBoard } from './tell-board.ts'
+import {
+  findSchedule,
+  Schedule,
+  scheduleStatus,
+  type ScheduleHost,
+  type ScheduleOutcome,
+  type ScheduleStatus,
+} from './schedule.ts'
+import {
+  planSchedule,
+  prepareSchedule,
+  putSchedule,
+  type PreparedSchedule,
+} from './put-schedule.ts'
+import { checkScheduleName, SCHEDULE_KEYS, type ScheduleOptions } from './schedule-spec.ts'
+import { syncSchedules, type SchedulePlan } from './sync-schedules.ts'
+import { tellBoard, type BoardPlace } from './tell-board.ts'
 import { checkTransaction, wasCommitted } from './transaction.ts'
 import { Unserved } from './unserved.ts'
 
@@ -202,19 +212,28 @@ export class Zagflow {
     return new Job<Output>(this.#host, { id, key, flow, created: false })
   }
 
+  /** @internal The handle of a job that was just read. */
+  handleOf({ id, key, flow }: JobRecord): Job {
+    this.#checkOpen()
+    return new Job(this.#host, { id, key, flow, created: false })
+  }
+
+  /** @internal Where jobs are shown that can be claimed. */
+  get place(): BoardPlace {
+    return this.#host
+  }
+
   /**
-   * Finds jobs of this board (or of `filter.board`), newest first, page by page: give `next` of the one page as `after` of
-   * the next.
+   * Finds jobs of this board (or of `search.board`), newest first, page by page: give `next` of the one page as `after` of
+   * the next. Throws {@link UsageError} for a condition that is none, {@link InvalidInputError}, {@link UnavailableError}.
    *
    * @example
-   * const { jobs, next } = await zag.jobs({ flow: "checkout", flowStates: ["REVERTED"], input: { sku: "A1" } })
+   * const { jobs, next } = await zag.jobs({ flow: "checkout", flowStates: ["REVERTED"], where: cel("total > 100") })
    */
-  async jobs(
-    filter: JobFilter = {},
-  ): Promise<{ readonly jobs: readonly JobSummary[]; readonly next: string | null }> {
+  async jobs(search: JobSearch = {}): Promise<FoundJobs> {
     this.#checkOpen()
-    checkOptions('jobs()', filter, FILTER_KEYS)
-    return this.store.findJobs({ board: this.board.name, ...filter })
+    checkOptions('jobs()', search, SEARCH_KEYS)
+    return findJobs(this.store, { board: this.board.name, ...search })
   }
 
   /**
@@ -232,6 +251,75 @@ export class Zagflow {
   async flows(name?: string): Promise<readonly FlowVersion[]> {
     this.#checkOpen()
     return this.store.listFlows(name)
+  }
+
+  /**
+   * Posts a flow again and again: at the times of a `cron` expression, or `every` so often. Whoever has a conductor on this board posts the
+   * ticks, each once, whatever is killed. A schedule of that name is changed; one with the same content stays as it is, so that a
+   * service may call this each time it starts. Without options: the handle of the one that is there.
+   *
+   * Throws {@link InvalidInputError} (what is wrong, and for a schedule that can never fire why), {@link InvalidFlowError},
+   * {@link UsageError}; {@link NotFoundError} for a flow or schedule that is not there; {@link ConflictError} where it belongs to another group.
+   *
+   * @example
+   * const nightly = await zag.schedule("nightly-report", {
+   *   flow: report,
+   *   input: { day: "${{ tick.date }}" },
+   *   cron: "30 2 * * *",
+   *   zone: "Europe/Berlin",
+   *   overlap: "skip",
+   * })
+   * await nightly.pause()
+   */
+  schedule<Input, Output>(name: string, options: ScheduleOptions<Input, Output>): Promise<Schedule>
+  schedule(name: string): Promise<Schedule>
+  async schedule(name: string, options?: ScheduleOptions): Promise<Schedule> {
+    this.#checkOpen()
+    const host: ScheduleHost = this
+    if (options === undefined) {
+      await findSchedule(host, name)
+      return new Schedule(host, name)
+    }
+    const outcome = await putSchedule(host, await this.#prepareSchedule(name, options))
+    return new Schedule(host, name, outcome)
+  }
+
+  /** @internal What `schedule()` would do and store, for those who want to see it first. Throws as it does. */
+  async planSchedule(
+    name: string,
+    options: ScheduleOptions,
+  ): Promise<{ readonly record: ScheduleStatus; readonly outcome: ScheduleOutcome }> {
+    this.#checkOpen()
+    const planned = await planSchedule(this, await this.#prepareSchedule(name, options))
+    return { ...planned, record: scheduleStatus(planned.record) }
+  }
+
+  /** The schedules of this board, or those of a group, by name. */
+  async schedules(group?: string): Promise<readonly ScheduleStatus[]> {
+    this.#checkOpen()
+    return (await this.store.schedules(this.board.name, group)).map(scheduleStatus)
+  }
+
+  /**
+   * Makes a group of schedules true: adds, changes and removes until the group is what is given; others are not touched. All are checked
+   * before the first is stored. With `dryRun` nothing is stored: the plan is what would be done. Throws as {@link Zagflow.schedule} does.
+   *
+   * @example
+   * await zag.syncSchedules("billing", { invoices: { flow: "invoices", cron: "0 6 1 * *" } })
+   */
+  async syncSchedules(
+    group: string,
+    schedules: { readonly [name: string]: Omit<ScheduleOptions, 'group'> },
+    options: { readonly dryRun?: boolean | undefined } = {},
+  ): Promise<SchedulePlan> {
+    this.#checkOpen()
+    checkScheduleName(group)
+    checkOptions('syncSchedules()', options, ['dryRun'])
+    const prepared: PreparedSchedule[] = []
+    for (const [name, one] of Object.entries(schedules)) {
+      prepared.push(await this.#prepareSchedule(name, { ...one, group }))
+    }
+    return syncSchedules(this, group, prepared, options)
   }
 
   /**
@@ -269,6 +357,14 @@ export class Zagflow {
     return prepare(source, await this.#signatures.of(source, own))
   }
 
+  async #prepareSchedule(name: string, options: ScheduleOptions): Promise<PreparedSchedule> {
+    checkScheduleName(name)
+    checkOptions(`schedule("${name}")`, options, SCHEDULE_KEYS)
+    if (options.group !== undefined) checkScheduleName(options.group)
+    const flow = await this.#prepare(options.flow)
+    return prepareSchedule(name, options, flow, this.board.name)
+  }
+
   /** Z2: the board shows it, and whoever serves it is looked for. */
   async #announce(job: JobRecord, prepared: PreparedFlow): Promise<void> {
     const { id, state } = job
@@ -298,7 +394,7 @@ export class Zagflow {
 
 const NO_TASKS = new TaskRegistry()
 
-const FILTER_KEYS = [
+const SEARCH_KEYS = [
   'board',
   'ids',
   'key',
@@ -306,6 +402,7 @@ const FILTER_KEYS = [
   'flowStates',
   'flow',
   'conductor',
+  'conductors',
   'labels',
   'input',
   'createdBefore',
@@ -313,7 +410,10 @@ const FILTER_KEYS = [
   'order',
   'limit',
   'after',
-] as const satisfies readonly (keyof JobFilter)[]
+  'where',
+  'owner',
+  'scan',
+] as const satisfies readonly (keyof JobSearch)[]
 
 /** When a job is to start, if not at once. Throws {@link UsageError}. */
 function dueOf({ delay, at }: PostOptions): { readonly delayMs?: number; readonly dueAt?: number } {

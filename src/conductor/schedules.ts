@@ -36,6 +36,8 @@ const POSTS_AT_ONCE = 200
 const LOOK_EVERY_MS = { memory: 250, sqlite: 500, postgres: 1000 }
 /** The same while ticks wait for the end of a job, which may end in another process. */
 const WAIT_EVERY_MS = { memory: 50, sqlite: 100, postgres: 250 }
+/** Jobs that are put on a board outside the store without asking who leads: a few, for speed. */
+const SHOWN_AT_ONCE = 20
 /** When what could not be posted is tried again. */
 const RETRY_MS = 10_000
 
@@ -207,8 +209,9 @@ export class Schedules {
     this.#options.onClaimable()
   }
 
-  /** T3. Not waited for: a board that is away holds up no tick. */
+  /** T3. Not waited for: a board that is away holds up no tick. Many are left to the leader of the fleet, who knows whose turn it is. */
   #show(jobs: readonly JobRecord[]): void {
+    if (!this.#resolved.board.outsideStore || jobs.length > SHOWN_AT_ONCE) return
     const shown: Promise<unknown> = this.#options.handover.post(jobs).then(
       () => this.#showing.delete(shown),
       (error: unknown) => {

@@ -277,7 +277,7 @@ function takeTasks(
 }
 
 /** The place of a path: of its value, or of what holds it when there is none. */
-function positionOf(
+export function positionOf(
   document: Document.Parsed,
   path: readonly PropertyKey[],
   lines: LineCounter,

@@ -3,6 +3,8 @@ import { isMap, isScalar, LineCounter, parseDocument, visit } from 'yaml'
 import { BANNED_KEYS } from '../base/codec.ts'
 import { InvalidInputError, type Issue } from '../base/errors.ts'
 import type { Json } from '../base/json.ts'
+import type { Locate } from './issues.ts'
+import { positionOf } from './load.ts'
 
 const MAX_BYTES = 2 * 1024 * 1024
 const MAX_LEVELS = 64
@@ -11,10 +13,21 @@ const MAX_LEVELS = 64
  * Reads one value. Duplicate keys, aliases, tags, several documents and keys such as `__proto__` are refused, and so are whole
  * numbers that JSON cannot carry exactly. Throws {@link InvalidInputError}.
  */
-export function readValue(
+export function readValue(text: string, options: ReadOptions): Json {
+  return readPlaced(text, options).value
+}
+
+export interface ReadOptions {
+  readonly format: 'json' | 'yaml'
+  /** What errors call it. */
+  readonly subject: string
+}
+
+/** The same, with where each part of it stands. */
+export function readPlaced(
   text: string,
-  options: { readonly format: 'json' | 'yaml'; readonly subject: string },
-): Json {
+  options: ReadOptions,
+): { readonly value: Json; readonly locate: Locate } {
   const { format, subject } = options
   const fail = (issues: readonly Issue[]): never => {
     throw new InvalidInputError(issues, { subject })
@@ -35,6 +48,7 @@ export function readValue(
     prettyErrors: false,
     logLevel: 'silent',
   })
+  const locate: Locate = (path) => positionOf(document, path, lines)
   const found: Issue[] = []
   const report = (at: number | undefined, message: string, hint?: string): void => {
     const { line, col } = lines.linePos(at ?? 0)
@@ -67,13 +81,13 @@ export function readValue(
   }
   if (found.length === 0 && format === 'json') {
     try {
-      return JSON.parse(clean) as Json
+      return { value: JSON.parse(clean) as Json, locate }
     } catch (error) {
       fail([{ path: '', message: error instanceof Error ? error.message : String(error) }])
     }
   }
   if (found.length > 0) fail(found)
-  return document.toJS({ maxAliasCount: 0 }) as Json
+  return { value: document.toJS({ maxAliasCount: 0 }) as Json, locate }
 }
 
 function tooDeep(text: string): boolean {

@@ -15,17 +15,17 @@ export interface TickOf {
 }
 
 /**
- * The input of a tick's job: the spec's, its expressions evaluated. They know `schedule`: `name`, `tick` and `previous` (ISO 8601 in UTC;
- * `previous` is null at first), `tickMs` (epoch ms), and `local`, `date` and `time` in the schedule's zone
+ * The input of a tick's job: the spec's, its expressions evaluated. They know `tick`: `at` and `previous` (ISO 8601 in UTC; `previous`, the tick
+ * that was posted before, is null at first), `epochMs`, `schedule` (the name), and `local`, `date` and `time` in the schedule's zone
  * (`2026-03-29T03:00:00+02:00`, `2026-03-29`, `03:00:00`). Throws {@link InvalidInputError}.
  */
 export function tickInput(spec: ScheduleSpec, of: TickOf): JsonObject {
   const { input } = spec
   if (input === undefined) return {}
-  const schedule = scheduleVariable(spec, of)
+  const variable = tickVariable(spec, of)
   try {
     const value = compileTemplate(input).evaluate({
-      lookup: (symbol) => (symbol === 'schedule' ? schedule : undefined),
+      lookup: (symbol) => (symbol === 'tick' ? variable : undefined),
     })
     return isRecord(value) ? value : {}
   } catch (error) {
@@ -37,12 +37,12 @@ export function tickInput(spec: ScheduleSpec, of: TickOf): JsonObject {
   }
 }
 
-function scheduleVariable(spec: ScheduleSpec, { name, tick, previous }: TickOf): JsonObject {
+function tickVariable(spec: ScheduleSpec, { name, tick, previous }: TickOf): JsonObject {
   const local = (zoneOf(spec.zone ?? SCHEDULE_DEFAULTS.zone) ?? zoneOf('UTC'))?.format(tick) ?? ''
   return {
-    name,
-    tick: new Date(tick).toISOString(),
-    tickMs: tick,
+    schedule: name,
+    at: new Date(tick).toISOString(),
+    epochMs: tick,
     previous: previous === null ? null : new Date(previous).toISOString(),
     local,
     date: local.slice(0, 10),

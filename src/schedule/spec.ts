@@ -70,13 +70,10 @@ export const specShape = {
   end: timeSchema.optional().meta({ description: 'No tick at it or after it.' }),
   input: inputSchema
     .optional()
-    .meta({ description: 'Input of each job; texts may hold "${{ schedule.tick }}".' }),
-  overlap: z
-    .enum(OVERLAPS)
-    .optional()
-    .meta({
-      description: 'While the last job has not ended: post, skip, or queue. Default allow.',
-    }),
+    .meta({ description: 'Input of each job; texts may hold "${{ tick.at }}".' }),
+  overlap: z.enum(OVERLAPS).optional().meta({
+    description: 'While the last job has not ended: post, skip, or queue. Default allow.',
+  }),
   maxQueued: z
     .int()
     .min(1)
@@ -135,7 +132,8 @@ export function checkTogether(spec: object, context: z.RefinementCtx): void {
   if (given.input !== undefined) checkInput(given.input, context)
 }
 
-const specSchema = strict(specShape, {
+/** What keys that do not exist were meant to be. */
+export const SPEC_HINTS = {
   interval: 'did you mean "every"?',
   timezone: 'did you mean "zone"?',
   tz: 'did you mean "zone"?',
@@ -143,7 +141,9 @@ const specSchema = strict(specShape, {
   schedule: 'did you mean "cron"?',
   crontab: 'did you mean "cron"?',
   jitter: 'there is no jitter',
-}).superRefine(checkTogether)
+}
+
+const specSchema = strict(specShape, SPEC_HINTS).superRefine(checkTogether)
 
 /** When a schedule posts, and what. All but `cron` or `every` has a default. */
 export type ScheduleSpec = z.infer<typeof specSchema>
@@ -250,10 +250,10 @@ function checkInput(input: JsonObject, context: z.RefinementCtx): void {
     try {
       const { symbols, expressions } = compileTemplate(template)
       const unknown = [...symbols, ...expressions.flatMap(({ variables }) => variables)].find(
-        (name) => name !== 'schedule',
+        (name) => name !== 'tick',
       )
       if (unknown !== undefined) {
-        fail(`an expression knows \`schedule\` alone here, not "${unknown}"`)
+        fail(`an expression knows \`tick\` alone here, not "${unknown}"`)
       }
     } catch (error) {
       if (!(error instanceof ExpressionError)) throw error

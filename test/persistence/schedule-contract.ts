@@ -26,7 +26,7 @@ export function describeSchedules(open: Open): void {
         spec: {
           cron: '0 2 * * *',
           zone: 'Europe/Berlin',
-          input: { day: '${{ schedule.date }}', nasty: `'); DROP TABLE schedules;-- ? $1 "` },
+          input: { day: '${{ tick.date }}', nasty: `'); DROP TABLE schedules;-- ? $1 "` },
           overlap: 'queue',
           maxQueued: 3,
           labels: { team: 'é' },
