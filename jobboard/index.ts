@@ -15,8 +15,10 @@ export {
   type MemoryPostingsOptions,
 } from './memory.ts'
 export { SqlBoard, type SqlBoardJob, type SqlBoardOptions, type SqlBoardStore } from './sql.ts'
-export { ZooKeeperBoard, type ClaimCounts, type ZooKeeperBoardStatus } from './zookeeper.ts'
+export { ZooKeeperBoard } from './zookeeper.ts'
 export type { ZooKeeperBoardOptions } from './zookeeper/board-options.ts'
+export type { ClaimCounts } from './zookeeper/claimer.ts'
+export type { ZooKeeperBoardStatus } from './zookeeper/status.ts'
 export {
   isBoardUrl,
   readBoardUrl,

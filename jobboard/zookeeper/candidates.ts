@@ -7,7 +7,9 @@
  *     are ripe, the nearest to me first, and no more than my share of them at a time. While a bucket has ripe ones, no lower one is tried.
  * D2  What was taken is not given again until it is said to be free; two callers never get the same one.
  * D3  What a listing shows is as old as its beginning: changes made here since (posted, taken, removed) stand over it.
- * D4  A name that is new in a listing counts as free until claims were listed, or a try says otherwise.
+ * D4  Who takes postings of others begins with one. Each that is won lets it take one more at once, up to 128; being beaten to
+ *     one begins again, 150 ms later: whose they are is at work on them, though no listing shows it yet.
+ * D5  A name that is new in a listing counts as free until claims were listed, or a try says otherwise.
  */
 import type { Posting } from '../jobboard.ts'
 import { bucketName, readJobName } from './names.ts'
@@ -32,6 +34,8 @@ type State = 'free' | 'taken' | 'claimed' | 'shunned'
 interface Entry extends Candidate {
   readonly hash: number
   state: State
+  /** Whether it was another's turn when it was taken. */
+  isOthers: boolean
   rank: number
   /** Epoch ms when it was first seen to be free. */
   seenAt: number
@@ -43,9 +47,15 @@ interface Bucket {
   readonly priority: number
   /** By name. */
   entries: Entry[]
+  /** When the last listing of it began, in epoch ms. */
+  listedAt: number
   /** Those whose turn is mine, and the others, by name; some may have been taken meanwhile. Null: to be made again. */
-  parts: { readonly mine: Entry[]; readonly others: Entry[]; readonly turn: number } | null
+  parts: { readonly mine: Entry[]; readonly others: Entry[] } | null
 }
+
+/** D4. */
+const MOST_OF_OTHERS = 128
+const BEATEN_MS = 150
 
 /** What a listing of a bucket changed. */
 export interface BucketChange {
@@ -65,6 +75,8 @@ export class Candidates {
   #me = 0
   #others: readonly number[] = []
   #stamp = 0
+  #boldness = 1
+  #holdUntil = -Infinity
 
   get size(): number {
     return this.#places.size
@@ -100,13 +112,29 @@ export class Candidates {
     if (entry === undefined) return this.add(candidate, now)
     this.#change(entry, 'free')
     entry.seenAt = now
-    this.#sortIn(entry, now)
+    this.#sortIn(entry)
   }
 
   /** Somebody else has it. */
   claimed(candidate: Candidate): void {
     const entry = this.#places.get(candidate.place)
     if (entry !== undefined) this.#change(entry, 'claimed')
+  }
+
+  /** What was taken was won (D4). */
+  won(candidate: Candidate): void {
+    if (this.#places.get(candidate.place)?.isOthers !== true) return
+    this.#boldness = Math.min(this.#boldness + 1, MOST_OF_OTHERS)
+  }
+
+  /** Somebody was faster with what was taken (D4). `isGone`: and has ended it already. */
+  beaten(candidate: Candidate, now: number, isGone: boolean): void {
+    if (this.#places.get(candidate.place)?.isOthers === true) {
+      this.#boldness = 1
+      this.#holdUntil = now + BEATEN_MS
+    }
+    if (isGone) this.remove(candidate.place)
+    else this.claimed(candidate)
   }
 
   /** It cannot be used here, and will not be tried again. */
@@ -173,7 +201,9 @@ export class Candidates {
       else removed.push(entry)
     }
     for (const entry of removed) this.#drop(entry)
-    if (added > 0 || removed.length > 0) {
+    const isNextTurn = turnOf(bucket.listedAt) !== turnOf(at.now)
+    bucket.listedAt = at.now
+    if (added > 0 || removed.length > 0 || isNextTurn) {
       bucket.entries = entries.sort(byName)
       bucket.parts = null
     }
@@ -211,23 +241,25 @@ export class Candidates {
     options: { readonly onlyMine?: boolean } = {},
   ): readonly Candidate[] {
     const picks: Entry[] = []
-    const pick = (entry: Entry): void => {
+    const pick = (entry: Entry, isOthers: boolean): void => {
       this.#change(entry, 'taken')
+      entry.isOthers = isOthers
       picks.push(entry)
     }
     for (const bucket of this.#buckets) {
       if (picks.length >= limit) break
-      const { mine, others } = this.#partsOf(bucket, now)
+      const { mine, others } = this.#partsOf(bucket)
       while (picks.length < limit && mine.length > 0) {
         const entry = mine.shift()
-        if (entry?.state === 'free') pick(entry)
+        if (entry?.state === 'free') pick(entry, false)
       }
       if (picks.length >= limit || others.length === 0) continue
-      const ripe = this.#ripeOf(others, now)
+      const ripe = this.#ripeOf(bucket, now)
       if (ripe.length === 0) continue
       if (options.onlyMine === true) break
       const share = Math.max(1, Math.ceil(ripe.length / (this.#others.length + 1)))
-      for (const entry of ripe.slice(0, Math.min(share, limit - picks.length))) pick(entry)
+      const count = Math.min(share, this.#boldness, limit - picks.length)
+      for (const entry of ripe.slice(0, count)) pick(entry, true)
       break
     }
     return picks
@@ -236,24 +268,23 @@ export class Candidates {
   /** Whether `take` would give anything. */
   hasAny(now: number): boolean {
     return this.#buckets.some((bucket) => {
-      const { mine, others } = this.#partsOf(bucket, now)
-      return countFree(mine, 1) > 0 || others.some((entry) => this.#isRipe(entry, now))
+      return this.#partsOf(bucket).mine.some(isFree) || this.#hasRipe(bucket, now)
     })
   }
 
   /** Whether a bucket still has one of mine. */
-  hasMineIn(priority: number, now: number): boolean {
+  hasMineIn(priority: number): boolean {
     const bucket = this.#buckets.find((one) => one.priority === priority)
-    return bucket !== undefined && countFree(this.#partsOf(bucket, now).mine, 1) > 0
+    return bucket !== undefined && this.#partsOf(bucket).mine.some(isFree)
   }
 
   /** When the next one of others becomes ripe, in epoch ms. Undefined: all are. */
   nextRipeAt(now: number): number | undefined {
     let next: number | undefined
     for (const bucket of this.#buckets) {
-      for (const entry of this.#partsOf(bucket, now).others) {
+      for (const entry of this.#partsOf(bucket).others) {
         if (entry.state !== 'free') continue
-        const at = this.#ripeAt(entry, now)
+        const at = this.#ripeAt(bucket, entry)
         if (at > now && (next === undefined || at < next)) next = at
       }
     }
@@ -265,7 +296,15 @@ export class Candidates {
     { stamp, now }: { readonly stamp: number; readonly now: number },
   ): Entry {
     const hash = hashText(candidate.key)
-    const entry: Entry = { ...candidate, hash, state: 'free', rank: 0, seenAt: now, stamp }
+    const entry: Entry = {
+      ...candidate,
+      hash,
+      state: 'free',
+      isOthers: false,
+      rank: 0,
+      seenAt: now,
+      stamp,
+    }
     this.#rank(entry)
     this.#places.set(entry.place, entry)
     this.#keys.set(entry.key, entry)
@@ -276,46 +315,51 @@ export class Candidates {
     const entry = this.#register(candidate, { stamp: this.#stamp++, now })
     const { entries } = this.#bucketOf(entry.priority)
     entries.splice(placeIn(entries, entry.name), 0, entry)
-    this.#sortIn(entry, now)
+    this.#sortIn(entry)
   }
 
   /** Puts one that became free where `take` looks. */
-  #sortIn(entry: Entry, now: number): void {
-    const { parts } = this.#bucketOf(entry.priority)
+  #sortIn(entry: Entry): void {
+    const bucket = this.#bucketOf(entry.priority)
+    const { parts } = bucket
     if (parts === null) return
-    const list = this.#distance(entry, now) === 0 ? parts.mine : parts.others
+    const list = this.#distance(bucket, entry) === 0 ? parts.mine : parts.others
     const at = placeIn(list, entry.name)
     if (list[at] !== entry) list.splice(at, 0, entry)
   }
 
-  #partsOf(bucket: Bucket, now: number) {
-    const turn = turnOf(now)
-    if (bucket.parts === null || (bucket.parts.turn !== turn && this.#others.length > 0)) {
-      const free = bucket.entries.filter((entry) => entry.state === 'free')
-      const isMine = (entry: Entry): boolean => this.#distance(entry, now) === 0
+  #partsOf(bucket: Bucket) {
+    if (bucket.parts === null) {
+      const free = bucket.entries.filter(isFree)
+      const isMine = (entry: Entry): boolean => this.#distance(bucket, entry) === 0
       const others = free.filter((entry) => !isMine(entry))
-      bucket.parts = { mine: others.length === 0 ? free : free.filter(isMine), others, turn }
+      bucket.parts = { mine: others.length === 0 ? free : free.filter(isMine), others }
     }
     return bucket.parts
   }
 
   /** Nearest first (D1). */
-  #ripeOf(others: readonly Entry[], now: number): Entry[] {
-    return others
-      .filter((entry) => this.#isRipe(entry, now))
-      .sort((a, b) => this.#distance(a, now) - this.#distance(b, now) || byName(a, b))
+  #ripeOf(bucket: Bucket, now: number): Entry[] {
+    return this.#partsOf(bucket)
+      .others.filter((entry) => this.#isRipe(bucket, entry, now))
+      .sort((a, b) => this.#distance(bucket, a) - this.#distance(bucket, b) || byName(a, b))
   }
 
-  #isRipe(entry: Entry, now: number): boolean {
-    return entry.state === 'free' && this.#ripeAt(entry, now) <= now
+  #hasRipe(bucket: Bucket, now: number): boolean {
+    return this.#partsOf(bucket).others.some((entry) => this.#isRipe(bucket, entry, now))
   }
 
-  #ripeAt(entry: Entry, now: number): number {
-    return ripeAt(this.#distance(entry, now), entry.seenAt)
+  #isRipe(bucket: Bucket, entry: Entry, now: number): boolean {
+    return entry.state === 'free' && this.#ripeAt(bucket, entry) <= now
   }
 
-  #distance(entry: Entry, now: number): number {
-    return distanceOf(entry.rank, this.#others.length + 1, entry.seenAt, now)
+  #ripeAt(bucket: Bucket, entry: Entry): number {
+    return Math.max(ripeAt(this.#distance(bucket, entry), entry.seenAt), this.#holdUntil)
+  }
+
+  #distance(bucket: Bucket, entry: Entry): number {
+    const { seenAt } = entry
+    return distanceOf(entry.rank, this.#others.length + 1, { seenAt, listedAt: bucket.listedAt })
   }
 
   #rank(entry: Entry): void {
@@ -337,7 +381,7 @@ export class Candidates {
     const at = this.#buckets.findIndex((bucket) => bucket.priority <= priority)
     const found = at < 0 ? undefined : this.#buckets[at]
     if (found?.priority === priority) return found
-    const bucket: Bucket = { priority, entries: [], parts: null }
+    const bucket: Bucket = { priority, entries: [], listedAt: -Infinity, parts: null }
     this.#buckets.splice(at < 0 ? this.#buckets.length : at, 0, bucket)
     return bucket
   }
@@ -359,11 +403,6 @@ function placeIn(list: readonly Entry[], name: string): number {
   return low
 }
 
-function countFree(list: readonly Entry[], most: number): number {
-  let count = 0
-  for (const entry of list) {
-    if (count >= most) break
-    if (entry.state === 'free') count++
-  }
-  return count
+function isFree(entry: Entry): boolean {
+  return entry.state === 'free'
 }

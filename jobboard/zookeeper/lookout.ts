@@ -8,7 +8,7 @@
  * W1  Watches are for speed. While somebody asks, everything is compared with the servers every `scanMs`, by versions; only what has
  *     changed is listed.
  * W2  A change leads to a look at once, further ones within 50 ms to one more. While nobody asks for jobs nothing is listed.
- * W3  A big bucket that still has postings of mine is not listed again for 30 s; many claims are listed at 64 kB/s at most; nothing is
+ * W3  A big bucket that still has postings of mine is listed again once a turn, each half minute; many claims are listed at 64 kB/s at most; nothing is
  *     listed beyond the budget.
  * W4  One look at a time. Who asks during one gets one that began afterwards.
  * W5  A tree that was taken away is made again.
@@ -20,11 +20,11 @@ import type { Candidate, Candidates } from './candidates.ts'
 import type { NodeStat, WatchedEvent, ZooKeeperClient } from './contract.ts'
 import { listingBytes, type ListingBudget } from './listing-budget.ts'
 import { bucketName, readBucketName, type BoardPaths } from './names.ts'
+import { turnOf } from './preference.ts'
 import { isReply } from './refusals.ts'
 
 const QUIET_MS = 50
 const BIG_BYTES = 16_000
-const BIG_EVERY_MS = 30_000
 /** Claims are listed outright below this; above, their version is looked at first, and not too often. */
 const FEW_BYTES = 2_000
 const CLAIMS_PER_MS = 64
@@ -275,8 +275,8 @@ export class Lookout {
     return (
       view.version !== null &&
       view.bytes > BIG_BYTES &&
-      now - view.listedAt < BIG_EVERY_MS &&
-      this.#options.candidates.hasMineIn(view.priority, now)
+      turnOf(now) === turnOf(view.listedAt) &&
+      this.#options.candidates.hasMineIn(view.priority)
     )
   }
 

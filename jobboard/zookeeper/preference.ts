@@ -5,13 +5,14 @@
  * P1  At any time each posting has one preferred member, the same for everybody who knows the same members: the first of all
  *     members in the order of a hash of (posting, member). A member that comes or goes moves only its own share.
  * P2  Who is not preferred leaves a posting alone for a while after it first saw it: 150 ms, 300 ms, then 450 ms for all others.
- * P3  A posting that nobody took for 5 s passes to the next member every 5 s (by the clock on the wall, so that all agree): a
- *     preferred member that is full, or stands still, keeps nothing from the others for long, and they still do not race.
+ * P3  A posting that waits for half a minute passes to the next member each half minute (by the clock on the wall, so that all agree):
+ *     a preferred member that is full, or stands still, keeps nothing from the others for long, and they still do not race. Whose
+ *     turn it is goes on with what a listing shows, never with an old view: what that one has taken meanwhile would be tried again.
  */
 
 const LEAVE_ALONE_MS = 150
 const LAST_RANK = 3
-const TURN_MS = 5000
+const TURN_MS = 30_000
 
 /** A hash of a text, of 32 bits (FNV-1a). */
 export function hashText(text: string): number {
@@ -33,10 +34,14 @@ export function rankOf(key: number, me: number, others: readonly number[]): numb
   return rank
 }
 
-/** How far a posting is from me now: 0 is mine. `seenAt` and `now` in epoch ms. */
-export function distanceOf(rank: number, members: number, seenAt: number, now: number): number {
+/** How far a posting is from me: 0 is mine. `seenAt`: when it was first seen, `listedAt`: when last, in epoch ms. */
+export function distanceOf(
+  rank: number,
+  members: number,
+  { seenAt, listedAt }: { readonly seenAt: number; readonly listedAt: number },
+): number {
   if (members <= 1) return 0
-  const turn = now - seenAt < TURN_MS ? 0 : turnOf(now) % members
+  const turn = listedAt - seenAt < TURN_MS ? 0 : turnOf(listedAt) % members
   return (rank - turn + members) % members
 }
 

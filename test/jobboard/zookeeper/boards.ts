@@ -1,6 +1,7 @@
 /** Boards of a test on a real ZooKeeper, and what is done to them behind their backs. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { TestContext } from 'node:test'
+import { UnavailableError } from '../../../src/base/errors.ts'
 import { uuidV7 } from '../../../src/base/ids.ts'
 import type { Logger } from '../../../src/base/logger.ts'
 import type { BoardClaim, BoardEvent, JobBoard, Posting } from '../../../jobboard/jobboard.ts'
@@ -46,7 +47,7 @@ export function siteAt(
   chroot: string,
   over: Partial<ZooKeeperBoardOptions> = {},
 ): BoardSite {
-  const options: ZooKeeperBoardOptions = { servers: hosts, chroot, sessionTimeoutMs: 4000, ...over }
+  const options: ZooKeeperBoardOptions = { servers: hosts, chroot, ...over }
   const make = (more: Partial<ZooKeeperBoardOptions> = {}): ZooKeeperBoard => {
     const board = new ZooKeeperBoard({ ...options, ...more })
     t.after(() => board.stop())
@@ -87,7 +88,9 @@ export async function postMany(
 ): Promise<readonly Posting[]> {
   const postings = Array.from({ length: count }, () => postingOf(over))
   for (let at = 0; at < count; at += 200) {
-    const posted = await Promise.all(postings.slice(at, at + 200).map((one) => board.post(one)))
+    const posted = await Promise.all(
+      postings.slice(at, at + 200).map((one) => insist(() => board.post(one))),
+    )
     if (posted.includes(false)) throw new Error('the window has no room')
   }
   return postings
@@ -131,6 +134,18 @@ export function keepingLogger(): {
   return { logger, lines }
 }
 
+/** Tries until a server answers, as conductors do. */
+export async function insist<T>(operation: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await operation()
+    } catch (error) {
+      if (!(error instanceof UnavailableError)) throw error
+      await sleep(100)
+    }
+  }
+}
+
 /** Claims everything there is, some at a time, until nothing is left for anybody. */
 export async function drain(
   board: JobBoard,
@@ -143,7 +158,7 @@ export async function drain(
 ): Promise<readonly BoardClaim[]> {
   const claims: BoardClaim[] = []
   while (!options.isOver()) {
-    const some = await board.claim(conductor, options.limit)
+    const some = await insist(() => board.claim(conductor, options.limit))
     claims.push(...some)
     await Promise.all(some.map((claim) => options.each(claim)))
     if (some.length === 0) await sleep(20)

@@ -1,0 +1,268 @@
+/**
+ * Claims what the candidates offer, many at a time, and keeps what was won until it is ended or lost.
+ *
+ * Owns: the claims that this board holds, those of unknown outcome, and those that were found late; one timer that looks after them.
+ *
+ * Invariants
+ * K1  A claim is returned once, to who asked, and only while its session stands.
+ * K2  What is known is tried before the servers are asked for more; postings of others are taken only by a fresh view.
+ * K3  A claim that was taken away under a session that lives is noticed within `scanMs`, and told.
+ */
+import { UnavailableError } from '../../src/base/errors.ts'
+import type { BoardClaim, BoardEvent } from '../jobboard.ts'
+import type { Aside } from './aside.ts'
+import type { ResolvedBoard } from './board-options.ts'
+import type { Candidate, Candidates } from './candidates.ts'
+import { tryToClaim } from './claiming.ts'
+import type { ZooKeeperClient } from './contract.ts'
+import { Doubts, type Doubt } from './doubts.ts'
+import type { Ending } from './ending.ts'
+import { FoundClaims } from './found.ts'
+import type { HeldClaims } from './held.ts'
+import type { ListingBudget } from './listing-budget.ts'
+import type { Lookout } from './lookout.ts'
+import { keyOf, type BoardPaths } from './names.ts'
+import { isReply } from './refusals.ts'
+
+/** A view of this age is good enough to take postings of others by. */
+const FRESH_MS = 100
+/** Who has won something does not look again for more within this. */
+const RECENT_MS = 250
+/** Rounds of one claim, if it has won something. */
+const ROUNDS = 5
+
+/** What became of tries to claim, since the board was made. */
+export interface ClaimCounts {
+  readonly won: number
+  /** Another one was faster. */
+  readonly beaten: number
+  /** The posting was over by then. */
+  readonly gone: number
+  /** Of unknown outcome at first. */
+  readonly doubtful: number
+}
+
+export interface ClaimerOptions {
+  readonly client: ZooKeeperClient
+  readonly paths: BoardPaths
+  readonly resolved: ResolvedBoard
+  readonly candidates: Candidates
+  readonly held: HeldClaims
+  readonly budget: ListingBudget
+  readonly lookout: Lookout
+  readonly ending: Ending
+  readonly aside: Aside
+  readonly tell: (event: BoardEvent) => void
+}
+
+export class Claimer {
+  readonly #options: ClaimerOptions
+  readonly #doubts: Doubts
+  readonly #found: FoundClaims
+  readonly #counts = { won: 0, beaten: 0, gone: 0, doubtful: 0 }
+  /** The session that claims are made in; 0: none. */
+  #session = 0
+  #cancelCheck = (): void => {}
+
+  constructor(options: ClaimerOptions) {
+    this.#options = options
+    const { client, paths, resolved } = options
+    const { clock, logger } = resolved
+    this.#doubts = new Doubts({
+      client,
+      paths,
+      clock,
+      onKnown: (doubt, whose) => this.#known(doubt, whose),
+    })
+    this.#found = new FoundClaims(clock, (claim) => {
+      // Nobody asked for it: others may have it.
+      void this.abandon(claim, 0).catch((error: unknown) => {
+        logger.debug({ error, job: claim.jobId }, 'a claim could not be given back')
+      })
+    })
+  }
+
+  get counts(): ClaimCounts {
+    return { ...this.#counts }
+  }
+
+  /** Claims of unknown outcome. */
+  get doubtful(): number {
+    return this.#doubts.size
+  }
+
+  begin(): void {
+    this.#session = this.#options.client.session
+    this.#armCheck()
+  }
+
+  /** The session is reached again. */
+  wake(): void {
+    this.#doubts.wake()
+  }
+
+  /** The session is over, or the board is: all claims are others' business now. */
+  end(): void {
+    this.#session = 0
+    this.#cancelCheck()
+    this.#doubts.clear()
+    this.#found.clear()
+    this.#options.held.clear()
+    this.#options.candidates.clear()
+  }
+
+  async claim(conductor: string, limit: number): Promise<readonly BoardClaim[]> {
+    const { candidates, lookout, resolved } = this.#options
+    const { clock, logger } = resolved
+    const session = this.#session
+    if (session === 0) throw this.#away('there is no session')
+    const won = [...this.#found.take(conductor, limit)]
+    let isRefreshed = false
+    try {
+      for (let round = 1; won.length < limit; round++) {
+        const now = clock.now()
+        const ageMs = now - lookout.lookedAt
+        const onlyMine = !isRefreshed && ageMs > FRESH_MS
+        const picks = candidates.take(limit - won.length, now, { onlyMine })
+        if (picks.length === 0) {
+          if (isRefreshed || (won.length > 0 && ageMs < RECENT_MS)) break
+          await lookout.refresh()
+          isRefreshed = true
+          continue
+        }
+        won.push(...(await this.#tryAll(picks, conductor, session)))
+        if (round >= ROUNDS && won.length > 0) break
+      }
+    } catch (error) {
+      if (won.length === 0) throw error
+      logger.debug({ error }, 'fewer jobs were claimed than were asked for')
+    }
+    lookout.ripen()
+    // K1: what was won in a session that is lost by now is nobody's.
+    if (this.#session !== session) throw this.#away('the session was lost')
+    return won
+  }
+
+  async abandon(claim: BoardClaim, epoch: number): Promise<void> {
+    const { ending, candidates, lookout } = this.#options
+    this.#found.drop(claim)
+    const candidate = candidates.find(keyOf(claim))
+    if (!(await ending.abandon(claim, epoch))) return
+    if (candidate !== undefined) this.offer(candidate, 'free')
+    else lookout.scan()
+  }
+
+  /** It can be claimed: says so, now or when it is ripe. */
+  offer(candidate: Candidate, how: 'add' | 'free'): void {
+    const { candidates, lookout, resolved, tell } = this.#options
+    const now = resolved.clock.now()
+    candidates[how](candidate, now)
+    lookout.ripen()
+    if (candidates.hasAny(now)) tell({ kind: 'posted' })
+  }
+
+  /** Looks whether claims were taken away under a session that lives (K3). Never throws. */
+  async check(): Promise<void> {
+    const { ending, held, candidates, resolved, tell } = this.#options
+    const session = this.#session
+    if (held.size === 0) return
+    try {
+      const lost = await ending.findLost()
+      if (lost.length === 0 || this.#session !== session) return
+      const jobIds = lost.map(({ claim }) => claim.jobId)
+      resolved.logger.warn({ jobs: jobIds }, 'claims were taken off the board by others')
+      for (const { key, claim } of lost) {
+        this.#found.drop(claim)
+        const candidate = candidates.find(key)
+        if (candidate !== undefined) candidates.claimed(candidate)
+      }
+      tell({ kind: 'lost', jobIds })
+    } catch (error) {
+      resolved.logger.debug({ error }, 'the claims held could not be looked after')
+    }
+  }
+
+  #armCheck(): void {
+    const { clock, scanMs } = this.#options.resolved
+    this.#cancelCheck()
+    this.#cancelCheck = clock.setTimer(() => {
+      this.#armCheck()
+      void this.check()
+    }, clock.now() + scanMs)
+  }
+
+  async #tryAll(
+    picks: readonly Candidate[],
+    conductor: string,
+    session: number,
+  ): Promise<readonly BoardClaim[]> {
+    const tries = await Promise.allSettled(
+      picks.map((candidate) => this.#try(candidate, conductor, session)),
+    )
+    const won = tries.flatMap((one) => (one.status === 'fulfilled' ? (one.value ?? []) : []))
+    const failed = tries.find((one) => one.status === 'rejected')
+    if (failed === undefined) return won
+    if (won.length === 0) throw failed.reason
+    this.#options.resolved.logger.debug({ error: failed.reason }, 'some tries to claim failed')
+    return won
+  }
+
+  async #try(candidate: Candidate, conductor: string, session: number): Promise<BoardClaim | null> {
+    const { client, paths, candidates, held, budget, aside, resolved, tell } = this.#options
+    const { clock, logger } = resolved
+    const path = `${paths.jobs}/${candidate.place}`
+    const on = { conductor, session }
+    const attempt = await tryToClaim({ client, paths }, candidate, on).catch((error: unknown) => {
+      if (error instanceof UnavailableError || isReply(error, 'SESSION_LOST')) {
+        if (this.#session === session) candidates.free(candidate, clock.now())
+        throw error
+      }
+      return { kind: 'refused', reason: String(error) } as const
+    })
+    if (this.#session !== session) return null
+    switch (attempt.kind) {
+      case 'won':
+        this.#counts.won++
+        budget.earn()
+        candidates.won(candidate)
+        held.add(attempt.claim, candidate.place)
+        return attempt.claim
+      case 'claimed':
+        this.#counts.beaten++
+        candidates.beaten(candidate, clock.now(), false)
+        return null
+      case 'gone':
+        this.#counts.gone++
+        candidates.beaten(candidate, clock.now(), true)
+        tell({ kind: 'removed', jobId: candidate.jobId })
+        return null
+      case 'malformed':
+        await aside.put(path, 'its contents cannot be read')
+        candidates.remove(candidate.place)
+        return null
+      case 'refused':
+        logger.warn({ node: path, reason: attempt.reason }, 'a posting cannot be claimed here')
+        candidates.shun(candidate)
+        return null
+      case 'doubtful':
+        this.#counts.doubtful++
+        this.#doubts.add({ candidate, claim: attempt.claim, session })
+        return null
+    }
+  }
+
+  #known({ candidate, claim }: Doubt, whose: 'ours' | 'free' | 'another'): void {
+    const { candidates, held, tell } = this.#options
+    if (whose === 'ours') {
+      this.#counts.won++
+      held.add(claim, candidate.place)
+      this.#found.add(claim)
+      tell({ kind: 'posted' })
+    } else if (whose === 'free') this.offer(candidate, 'free')
+    else candidates.claimed(candidate)
+  }
+
+  #away(reason: string): UnavailableError {
+    return new UnavailableError(this.#options.resolved.servers, { reason })
+  }
+}
