@@ -264,6 +264,8 @@ export class Connection {
         this.#code = code
         if (code !== 0) frame.writeInt32BE(ANY_CODE, CODE_OFFSET)
         this.#manager.onSocketData(frame)
+        // The library destroys the socket of a peer that answers out of order.
+        if (this.#socket.destroyed) this.close('an answer came out of order')
         return true
     }
   }

@@ -9,19 +9,34 @@ export interface TcpProxy {
   cut(): void
   /** Lets bytes through again. */
   mend(): void
-  /** Keeps connections open, but lets nothing through: a peer that vanished silently. */
-  stall(): void
+  /** Keeps connections open, but lets nothing through (or only one way): a peer that vanished silently. */
+  stall(direction?: 'both' | 'to server' | 'to client'): void
   /** Stalls as soon as a client has sent these bytes so many times from now on, and resolves then; they do not arrive any more. */
   stallAt(bytes: Uint8Array, times: number): Promise<void>
+}
+
+/** What a proxy does to the bytes of one connection: what it returns goes on. */
+export interface TcpFilter {
+  toServer(bytes: Buffer): Buffer
+  toClient(bytes: Buffer): Buffer
+}
+
+export interface TcpProxyOptions {
+  /** Made for each connection. @default all bytes go on as they come */
+  readonly filter?: () => TcpFilter
+  /** Where it listens. @default 127.0.0.1 */
+  readonly host?: string
 }
 
 /** A proxy on a free port of the loopback interface; it ends with the test. */
 export async function tcpProxy(
   t: CleanUp,
   target: { readonly host: string; readonly port: number },
+  options: TcpProxyOptions = {},
 ): Promise<TcpProxy> {
   const sockets = new Set<net.Socket>()
-  let mode: 'open' | 'cut' | 'stalled' = 'open'
+  let mode: 'open' | 'cut' = 'open'
+  let stalled: 'neither' | 'both' | 'to server' | 'to client' = 'neither'
   let trap: ((bytes: Buffer) => void) | undefined
   const server = net.createServer((near) => {
     if (mode === 'cut') {
@@ -29,14 +44,17 @@ export async function tcpProxy(
       return
     }
     const far = net.connect(target)
+    const filter = options.filter?.()
     for (const [from, to] of [
       [near, far],
       [far, near],
     ] as const) {
       sockets.add(from)
       from.on('data', (bytes) => {
+        const direction = from === near ? 'to server' : 'to client'
         if (from === near) trap?.(bytes)
-        if (mode !== 'stalled') to.write(bytes)
+        if (stalled === 'both' || stalled === direction) return
+        to.write((from === near ? filter?.toServer(bytes) : filter?.toClient(bytes)) ?? bytes)
       })
       from.on('error', () => to.destroy())
       from.on('close', () => {
@@ -45,7 +63,7 @@ export async function tcpProxy(
       })
     }
   })
-  server.listen(0, '127.0.0.1')
+  server.listen(0, options.host ?? '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('expected a port')
@@ -63,9 +81,10 @@ export async function tcpProxy(
     cut,
     mend: () => {
       mode = 'open'
+      stalled = 'neither'
     },
-    stall: () => {
-      mode = 'stalled'
+    stall: (direction = 'both') => {
+      stalled = direction
     },
     stallAt: (wanted, times) =>
       new Promise((resolve) => {
@@ -74,7 +93,7 @@ export async function tcpProxy(
           for (let at = bytes.indexOf(wanted); at >= 0; at = bytes.indexOf(wanted, at + 1)) seen++
           if (seen < times) return
           trap = undefined
-          mode = 'stalled'
+          stalled = 'both'
           resolve()
         }
       }),

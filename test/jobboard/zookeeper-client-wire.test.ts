@@ -1,0 +1,468 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { Connection } from '../../jobboard/zookeeper/connection.ts'
+import { ZooKeeperUnavailableError, type WatchedEvent } from '../../jobboard/zookeeper/contract.ts'
+import { loadLibrary } from '../../jobboard/zookeeper/library.ts'
+import { Requests } from '../../jobboard/zookeeper/requests.ts'
+import { steadyClock } from '../../jobboard/zookeeper/steady-clock.ts'
+import { eventually } from '../support/eventually.ts'
+import { leakCheck } from '../support/leak-check.ts'
+import { fakeZookeeper, int, KIND, stat, text, type FakePeer } from '../support/zookeeper-fake.ts'
+import { empty, makeClient, openClient, refusal, unavailable } from './zookeeper-clients.ts'
+
+/** `create` whose path ends so. */
+function names(body: Buffer, path: string): boolean {
+  return body.includes(text(path))
+}
+
+test('a code that nobody knows refuses an operation, and does not end the process', async (t) => {
+  leakCheck(t)
+  const codes: Readonly<Record<string, number>> = {
+    '/future': -999,
+    '/quota': -125,
+    '/throttled': -127,
+    '/moved': -118,
+    '/broken': -1,
+  }
+  const fake = await fakeZookeeper(t, {
+    requested({ xid, kind, body }, peer) {
+      const code = kind === KIND.get && codes[body.subarray(4, -1).toString()]
+      if (code) peer.reply(xid, { code })
+      return Boolean(code)
+    },
+  })
+  const { client, states } = await openClient(t, { hosts: [fake] })
+  await assert.rejects(client.get('/future'), refusal('-999'))
+  await assert.rejects(client.get('/quota'), refusal('QUOTA_EXCEEDED'))
+  await assert.rejects(client.get('/throttled'), unavailable('not sent', /THROTTLED/))
+  await assert.rejects(client.get('/moved'), unavailable('not sent', /SESSION_MOVED/))
+  await assert.rejects(client.get('/broken'), unavailable('unknown', /SYSTEM_ERROR/))
+  await client.get('/fine')
+  assert.deepEqual(states, ['connected'])
+})
+
+test('a code that nobody knows in a transaction refuses its step', async (t) => {
+  leakCheck(t)
+  const failed = (code: number) => Buffer.concat([int(-1), Buffer.from([0]), int(code), int(code)])
+  const end = Buffer.concat([int(-1), Buffer.from([1]), int(-1)])
+  const fake = await fakeZookeeper(t, {
+    requested({ xid, kind }, peer) {
+      if (kind !== KIND.transaction) return false
+      peer.reply(xid, { body: Buffer.concat([failed(0), failed(-999), failed(-2), end]) })
+      return true
+    },
+  })
+  const { client } = await openClient(t, { hosts: [fake] })
+  const step = { op: 'check', path: '/a', version: 0 } as const
+  await assert.rejects(client.transaction([step, step, step]), refusal('-999', 1))
+})
+
+test('a server that never answers the handshake is left, and another is tried', async (t) => {
+  leakCheck(t)
+  const silent = await fakeZookeeper(t, { greeted: () => true })
+  const alone = makeClient(t, { hosts: [silent] })
+  const started = performance.now()
+  await assert.rejects(
+    alone.client.start({ withinMs: 3500 }),
+    unavailable('not sent', /no session within 3500 ms \(.*no answer to the handshake/),
+  )
+  assert.ok(performance.now() - started < 6000)
+  const fake = await fakeZookeeper(t)
+  await openClient(t, { hosts: [silent, silent, fake] })
+  await alone.client.close()
+  assert.deepEqual(alone.states, ['closed'])
+})
+
+test('another session id after a reconnect means that the session is lost', async (t) => {
+  leakCheck(t)
+  let last: FakePeer | undefined
+  const fake = await fakeZookeeper(t, {
+    greeted(peer) {
+      last = peer
+      // A server that does not know the session makes a new one without a word.
+      peer.accept({ id: `000000000000000${peer.number + 1}` })
+      return true
+    },
+  })
+  const { client, states } = await openClient(t, { hosts: [fake] })
+  const told: WatchedEvent[] = []
+  await client.get('/watched', { watch: (event) => told.push(event) })
+  assert.equal(client.sessionId, '0000000000000001')
+  last?.end()
+  await eventually(() => client.state === 'suspended')
+  const named = client.create('/named', empty, { session: 1 })
+  const unnamed = client.create('/unnamed', empty)
+  await assert.rejects(named, refusal('SESSION_LOST'))
+  await assert.rejects(unnamed, unavailable('not sent', /session was lost/))
+  await eventually(() => client.state === 'connected')
+  assert.deepEqual(states, ['connected', 'suspended', 'lost', 'connecting', 'connected'])
+  assert.equal(client.session, 2)
+  assert.equal(client.sessionId, '0000000000000002')
+  assert.deepEqual(told, [{ kind: 'session', path: '/watched' }])
+  await assert.rejects(client.get('/x', { session: 1 }), refusal('SESSION_LOST'))
+  await client.get('/x', { session: 2 })
+  assert.equal(
+    fake.requests.some(({ body }) => names(body, '/named') || names(body, '/unnamed')),
+    false,
+    'what belonged to the old session was sent in the new one',
+  )
+})
+
+test('a session that the server does not know any more is lost, and a new one begins', async (t) => {
+  leakCheck(t)
+  let last: FakePeer | undefined
+  const fake = await fakeZookeeper(t, {
+    greeted(peer) {
+      last = peer
+      if (peer.number === 1) peer.accept({ timeoutMs: 0 })
+      else peer.accept()
+      if (peer.number === 1) setImmediate(() => peer.end())
+      return true
+    },
+  })
+  const { client, states } = await openClient(t, { hosts: [fake] })
+  last?.end()
+  await eventually(() => client.session === 2)
+  assert.deepEqual(states, ['connected', 'suspended', 'lost', 'connecting', 'connected'])
+})
+
+test('an answer that the session has ended loses it at once', async (t) => {
+  leakCheck(t)
+  const fake = await fakeZookeeper(t, {
+    greeted(peer) {
+      peer.accept({ id: `000000000000000${peer.number + 1}` })
+      return true
+    },
+    requested({ xid, kind }, peer) {
+      if (kind !== KIND.set) return false
+      peer.reply(xid, { code: -112 })
+      return true
+    },
+  })
+  const { client, states } = await openClient(t, { hosts: [fake] })
+  await assert.rejects(client.set('/a', empty), refusal('SESSION_LOST'))
+  await eventually(() => client.session === 2)
+  assert.deepEqual(states, ['connected', 'suspended', 'lost', 'connecting', 'connected'])
+})
+
+test('half a message of a lost connection does not spoil the next one', async (t) => {
+  leakCheck(t)
+  const fake = await fakeZookeeper(t, {
+    requested({ kind, connection }, peer) {
+      if (kind !== KIND.get || connection > 0) return false
+      peer.raw(Buffer.concat([int(100), Buffer.from('half of it')]))
+      setImmediate(() => peer.end())
+      return true
+    },
+  })
+  const { client, states } = await openClient(t, { hosts: [fake] })
+  await assert.rejects(client.get('/a'), unavailable('unknown'))
+  await client.get('/b')
+  assert.deepEqual(states, ['connected', 'suspended', 'connected'])
+})
+
+test('bytes that are no message end the connection, and nothing else', async (t) => {
+  leakCheck(t)
+  const reply = (body: Buffer) => Buffer.concat([int(body.length), body])
+  const answered = Buffer.concat([Buffer.alloc(8), int(0)])
+  const garbage: readonly ((xid: number) => Buffer)[] = [
+    () => int(-5),
+    () => int(2 ** 31 - 1),
+    () => reply(Buffer.from('short')),
+    // A reply without its body, one with a bad one, one that nobody waits for.
+    (xid) => reply(Buffer.concat([int(xid), answered])),
+    (xid) => reply(Buffer.concat([int(xid), answered, int(2 ** 31 - 1), stat])),
+    (xid) => reply(Buffer.concat([int(xid + 7), answered])),
+    // A notification without its path.
+    () => reply(Buffer.concat([int(-1), answered])),
+    () => Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'),
+  ]
+  let next = 0
+  const fake = await fakeZookeeper(t, {
+    requested({ xid, kind }, peer) {
+      if (kind !== KIND.get) return false
+      peer.raw(garbage[next]?.(xid) ?? Buffer.alloc(0))
+      return true
+    },
+  })
+  const { client } = await openClient(t, { hosts: [fake] })
+  for (; next < garbage.length; next += 1) {
+    await assert.rejects(client.get('/a', { withinMs: 10_000 }), unavailable('unknown'))
+    await client.exists('/b', { withinMs: 10_000 })
+  }
+  assert.equal(fake.connections, garbage.length + 1)
+  assert.equal(client.session, 1)
+})
+
+test('an answer that is missing makes the next one unknown, and the connection new', async (t) => {
+  leakCheck(t)
+  const fake = await fakeZookeeper(t, {
+    requested: ({ kind, body }) => kind === KIND.create && names(body, '/lost'),
+  })
+  const { client, states } = await openClient(t, { hosts: [fake] })
+  const lost = client.create('/lost', empty)
+  const next = client.create('/next', empty)
+  await assert.rejects(lost, unavailable('unknown', /out of order/))
+  await assert.rejects(next, unavailable('unknown', /out of order/))
+  await client.create('/after', empty)
+  assert.deepEqual(states, ['connected', 'suspended', 'connected'])
+})
+
+test('an answer that never comes while later ones do makes the connection new', async (t) => {
+  leakCheck(t)
+  const fake = await fakeZookeeper(t, {
+    requested: ({ kind, body }) => kind === KIND.create && names(body, '/lost'),
+  })
+  const { client, states } = await openClient(t, { hosts: [fake], sessionTimeoutMs: 1500 })
+  await assert.rejects(
+    client.create('/lost', empty, { withinMs: 1200 }),
+    unavailable('unknown', /no answer within 1200 ms/),
+  )
+  await client.create('/after', empty)
+  assert.deepEqual(states, ['connected', 'suspended', 'connected'])
+})
+
+test('requests are numbered from 1 on each connection, and begin again before numbers overflow', async (t) => {
+  leakCheck(t)
+  let last: FakePeer | undefined
+  const fake = await fakeZookeeper(t, { greeted: (peer) => void (last = peer) })
+  const { client } = await openClient(t, { hosts: [fake] })
+  last?.end()
+  await eventually(() => client.state === 'suspended')
+  await client.get('/a')
+  for (const connection of [0, 1]) {
+    const xids = fake.requests.filter((one) => one.connection === connection).map(({ xid }) => xid)
+    assert.deepEqual(
+      xids,
+      xids.map((_, index) => index + 1),
+    )
+  }
+
+  const library = await loadLibrary()
+  const requests = new Requests(library, { isOwned: false })
+  const seen = fake.requests.length
+  await new Promise<void>((resolve, reject) => {
+    const connection: Connection = new Connection(
+      {
+        ...fake,
+        library,
+        tls: undefined,
+        clock: steadyClock,
+        digest: undefined,
+        session: null,
+        sessionTimeoutMs: 4000,
+        zxid: 0n,
+        withinMs: 4000,
+        firstXid: 2 ** 31 - 1,
+      },
+      {
+        opened() {
+          let left = 3
+          for (const path of ['/a', '/b', '/c']) {
+            connection.send({
+              request: requests.get(path, false),
+              answered: () => (left -= 1) === 0 && connection.close('done'),
+              lost: (_, reason) => reject(new Error(reason)),
+            })
+          }
+        },
+        expired() {},
+        notified() {},
+        closed: () => resolve(),
+      },
+    )
+  })
+  assert.deepEqual(
+    fake.requests.slice(seen).map(({ xid }) => xid),
+    [1, 2, 3],
+  )
+})
+
+test('credentials, sync and watches go before what waited for a connection', async (t) => {
+  leakCheck(t)
+  let last: FakePeer | undefined
+  let isRefusing = false
+  const fake = await fakeZookeeper(t, {
+    greeted(peer) {
+      last = peer
+      if (isRefusing) peer.end()
+      return isRefusing
+    },
+  })
+  const { client } = await openClient(t, {
+    hosts: [fake],
+    chroot: '/a/b',
+    user: 'me',
+    password: 'secret',
+  })
+  await client.get('/watched', { watch() {} })
+  const first = fake.requests.slice(0, 4).map(({ kind }) => kind)
+  assert.deepEqual(first, [KIND.auth, KIND.sync, KIND.create, KIND.create])
+  const [auth, , outer, inner] = fake.requests
+  assert.ok(auth && outer && inner)
+  assert.ok(names(auth.body, 'digest') && names(auth.body, 'me:secret'))
+  assert.ok(names(outer.body, '/a') && names(inner.body, '/a/b'))
+  isRefusing = true
+  last?.end()
+  await eventually(() => client.state === 'suspended')
+  const seen = fake.requests.length
+  const waiting = [client.create('/one', empty), client.get('/two')]
+  isRefusing = false
+  await Promise.all(waiting)
+  assert.deepEqual(
+    fake.requests.slice(seen).map(({ kind }) => kind),
+    [KIND.auth, KIND.sync, KIND.setWatches, KIND.create, KIND.get],
+  )
+  assert.ok(names(fake.requests[seen + 2]?.body ?? empty, '/a/b/watched'))
+})
+
+test('credentials that a server refuses are named', async (t) => {
+  leakCheck(t)
+  const fake = await fakeZookeeper(t, {
+    requested({ xid, kind }, peer) {
+      if (kind !== KIND.auth) return false
+      peer.reply(xid, { code: -115 })
+      return true
+    },
+  })
+  const { client } = makeClient(t, { hosts: [fake], user: 'me', password: 'wrong' })
+  await assert.rejects(client.start({ withinMs: 800 }), (error: unknown) => {
+    assert.match(String(error), /refused the user and password/)
+    assert.doesNotMatch(String(error), /wrong/)
+    return true
+  })
+})
+
+test('notifications that nobody knows, or of what nobody watches, do nothing', async (t) => {
+  leakCheck(t)
+  let last: FakePeer | undefined
+  const fake = await fakeZookeeper(t, { greeted: (peer) => void (last = peer) })
+  const { client, states } = await openClient(t, { hosts: [fake], chroot: '/c' })
+  const told: WatchedEvent[] = []
+  await client.get('/a', {
+    watch(event) {
+      told.push(event)
+      throw new Error('a listener that throws')
+    },
+  })
+  for (const [type, path] of [
+    [99, '/c/a'],
+    [-1, ''],
+    [3, '/c/b'],
+    [3, '/elsewhere/a'],
+    [3, '/c/a'],
+    [3, '/c/a'],
+  ] as const) {
+    last?.notify(type, path)
+  }
+  await client.sync('/')
+  assert.deepEqual(told, [{ kind: 'changed', path: '/a' }])
+  assert.deepEqual(states, ['connected'])
+})
+
+test('an idle client pings; one whose pings are not answered leaves, even if it is notified all the time', async (t) => {
+  leakCheck(t)
+  let isSilent = false
+  let last: FakePeer | undefined
+  const fake = await fakeZookeeper(t, {
+    greeted: (peer) => void (last = peer),
+    requested: () => isSilent,
+  })
+  const { client, states } = await openClient(t, { hosts: [fake], sessionTimeoutMs: 1200 })
+  await eventually(() => fake.pings.length >= 5, { withinMs: 8000 })
+  assert.deepEqual(states, ['connected'])
+  isSilent = true
+  const silentAt = performance.now()
+  const notifying = setInterval(() => last?.notify(3, '/a'), 50)
+  t.after(() => clearInterval(notifying))
+  const lost = client.get('/a')
+  await assert.rejects(lost, unavailable('unknown', /silent/))
+  const tookMs = performance.now() - silentAt
+  assert.ok(tookMs < 1200, `the client believed in a peer that does not answer for ${tookMs} ms`)
+})
+
+test('a session is counted as lost when its time has passed since something sent was answered', async (t) => {
+  leakCheck(t)
+  let isSilent = false
+  const fake = await fakeZookeeper(t, {
+    greeted: () => isSilent,
+    requested: () => isSilent,
+  })
+  const { client, states } = await openClient(t, { hosts: [fake], sessionTimeoutMs: 1500 })
+  await client.get('/a')
+  const provenAt = performance.now()
+  isSilent = true
+  const late = client.get('/b', { withinMs: 10_000 })
+  await assert.rejects(late, unavailable('unknown'))
+  const waiting = client.get('/c', { withinMs: 10_000 })
+  await assert.rejects(waiting, unavailable('not sent', /session was lost/))
+  const tookMs = performance.now() - provenAt
+  // The last ping that was answered may have gone out a little after the read.
+  assert.ok(tookMs > 1400 && tookMs < 2700, `lost after ${tookMs} ms`)
+  assert.deepEqual(states, ['connected', 'suspended', 'lost', 'connecting'])
+  assert.equal(client.sessionId, null)
+  isSilent = false
+  await eventually(() => client.state === 'connected', { withinMs: 20_000 })
+  assert.equal(client.session, 2)
+})
+
+test('servers that end each connection are tried again with growing pauses, not in a loop', async (t) => {
+  leakCheck(t)
+  const fake = await fakeZookeeper(t, {
+    greeted(peer) {
+      peer.end()
+      return true
+    },
+  })
+  const { client } = makeClient(t, { hosts: [fake, fake] })
+  await assert.rejects(client.start({ withinMs: 1500 }), unavailable('not sent'))
+  const { connections } = fake
+  assert.ok(connections >= 4 && connections <= 14, `${connections} connections in 1.5 s`)
+})
+
+test('a server that ends each connection just after the handshake is not tried in a loop either', async (t) => {
+  leakCheck(t)
+  const fake = await fakeZookeeper(t, {
+    requested(_, peer) {
+      peer.end()
+      return true
+    },
+  })
+  const { client } = makeClient(t, { hosts: [fake] })
+  await assert.rejects(client.start({ withinMs: 1500 }), ZooKeeperUnavailableError)
+  assert.ok(
+    fake.connections >= 2 && fake.connections <= 10,
+    `${fake.connections} connections in 1.5 s`,
+  )
+})
+
+test('a client that is closed while it connects, or before it began, leaves nothing', async (t) => {
+  leakCheck(t)
+  const silent = await fakeZookeeper(t, { greeted: () => true })
+  const { client } = makeClient(t, { hosts: [silent] })
+  const starting = assert.rejects(client.start(), unavailable('not sent'))
+  const waiting = assert.rejects(client.get('/a'), unavailable('not sent', /closed/))
+  await eventually(() => silent.connections === 1)
+  const closedAt = performance.now()
+  await client.close()
+  assert.ok(performance.now() - closedAt < 500)
+  await Promise.all([starting, waiting])
+  await makeClient(t, { hosts: [silent] }).client.close()
+  const { connections } = silent
+  await assert.rejects(client.start(), unavailable('not sent', /closed/))
+  assert.equal(silent.connections, connections)
+})
+
+test('a client that is closed while no server answers gives up soon', async (t) => {
+  leakCheck(t)
+  let isSilent = false
+  const fake = await fakeZookeeper(t, { greeted: () => isSilent, requested: () => isSilent })
+  const { client } = await openClient(t, { hosts: [fake] })
+  isSilent = true
+  const pending = assert.rejects(client.get('/a'), unavailable('unknown'))
+  const closedAt = performance.now()
+  await client.close()
+  assert.ok(performance.now() - closedAt < 3500)
+  await pending
+  assert.equal(client.state, 'closed')
+})

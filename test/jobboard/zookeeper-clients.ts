@@ -1,0 +1,53 @@
+/** What tests of the ZooKeeper client share. */
+import assert from 'node:assert/strict'
+import { GuardedClient } from '../../jobboard/zookeeper/client.ts'
+import {
+  NodeError,
+  ZooKeeperUnavailableError,
+  type SessionState,
+  type ZooKeeperClientOptions,
+} from '../../jobboard/zookeeper/contract.ts'
+import type { CleanUp } from '../support/clean-up.ts'
+
+export const empty = Buffer.alloc(0)
+
+/** A client that is closed after the test; every state that it was in is in `states`. */
+export interface OpenClient {
+  readonly client: GuardedClient
+  readonly states: readonly SessionState[]
+}
+
+/** A client that has not been started. */
+export function makeClient(t: CleanUp, options: ZooKeeperClientOptions): OpenClient {
+  const client = new GuardedClient({ sessionTimeoutMs: 4000, ...options })
+  const states: SessionState[] = []
+  client.onState((state) => states.push(state))
+  t.after(() => client.close())
+  return { client, states }
+}
+
+/** A client whose session stands. */
+export async function openClient(t: CleanUp, options: ZooKeeperClientOptions): Promise<OpenClient> {
+  const made = makeClient(t, options)
+  await made.client.start({ withinMs: 20_000 })
+  return made
+}
+
+/** Expects a server's refusal. */
+export function refusal(reply: string, step?: number) {
+  return (error: unknown): true => {
+    assert.ok(error instanceof NodeError, String(error))
+    assert.deepEqual([error.reply, error.step], [reply, step])
+    return true
+  }
+}
+
+/** Expects that no server could be asked, or none answered. */
+export function unavailable(outcome: 'not sent' | 'unknown', reason = /./) {
+  return (error: unknown): true => {
+    assert.ok(error instanceof ZooKeeperUnavailableError, String(error))
+    assert.equal(error.outcome, outcome, error.message)
+    assert.match(error.message, reason)
+    return true
+  }
+}
