@@ -87,6 +87,11 @@ const faults: readonly (readonly [string, string, Readonly<Record<string, string
     { 'engines/a.ts': "import k from 'knex/knex.mjs'" },
   ],
   [
+    'a client outside of its folder',
+    'L3: node-zookeeper-client lives in jobboard/zookeeper/',
+    { 'jobboard/a.ts': "const z = await import('node-zookeeper-client')" },
+  ],
+  [
     'a package that users would not get',
     'L4: fast-check',
     { 'src/base/a.ts': "import fc from 'fast-check'" },

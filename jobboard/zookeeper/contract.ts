@@ -126,6 +126,7 @@ export interface ZooKeeperClientOptions {
     | Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'passphrase' | 'servername' | 'minVersion'>
     | undefined
   readonly logger?: Logger | undefined
+  /** Only differences of its times count. @default a steady one: setting the machine's time ends no session */
   readonly clock?: Clock | undefined
 }
 

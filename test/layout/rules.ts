@@ -61,6 +61,11 @@ const homes: Readonly<Record<string, Unit | 'any'>> = {
   pino: 'cli',
 }
 
+/** Where in its unit a package may be imported, if not everywhere (L3). */
+const folders: Readonly<Record<string, string>> = {
+  'node-zookeeper-client': 'jobboard/zookeeper/',
+}
+
 /** Words of code that only some units may use (L5, L6). */
 const words: readonly {
   readonly pattern: RegExp
@@ -137,11 +142,13 @@ export function checkLayout(
     }
     return [
       ...source.imports.flatMap((imported) =>
-        [checkImport(unit, imported, known), checkPackage(unit, imported, dependencies)].flatMap(
-          (rule) =>
-            rule === undefined
-              ? []
-              : [{ file: source.name, rule, found: `imports ${imported.specifier}` }],
+        [
+          checkImport(unit, imported, known),
+          checkPackage(source.name, imported, dependencies),
+        ].flatMap((rule) =>
+          rule === undefined
+            ? []
+            : [{ file: source.name, rule, found: `imports ${imported.specifier}` }],
         ),
       ),
       ...checkWords(unit, source),
@@ -178,7 +185,7 @@ function rankOf(unit: Unit): number {
 }
 
 function checkPackage(
-  unit: Unit,
+  file: string,
   { packageName }: Import,
   dependencies: readonly string[],
 ): string | undefined {
@@ -188,8 +195,12 @@ function checkPackage(
   const home = homes[packageName]
   if (home === undefined)
     return `L3: ${packageName} has no unit: give it one in test/layout/rules.ts`
-  if (home === 'any' || home === unit) return undefined
-  return `L3: ${packageName} lives in ${home}, not in ${unit}`
+  const unit = unitOf(file)
+  if (home !== 'any' && home !== unit)
+    return `L3: ${packageName} lives in ${home}, not in ${unit ?? file}`
+  const folder = folders[packageName]
+  if (folder === undefined || file.startsWith(folder)) return undefined
+  return `L3: ${packageName} lives in ${folder}, not elsewhere in ${home}`
 }
 
 function checkWords(unit: Unit, { name, code }: SourceFile): readonly Violation[] {
