@@ -20,6 +20,17 @@ ZAGFLOW_BROKER=amqp://localhost zagflow conductor     # tasks run on workers`,
   )
   command(
     program,
+    'conductors',
+    'Shows the conductors that live: how busy they are, and which of them leads.',
+    'zagflow conductors --json',
+    [],
+    async () => {
+      const { conductorsCommand } = await import('./commands/conductors.ts')
+      return (context) => conductorsCommand(context)
+    },
+  )
+  command(
+    program,
     'dev',
     'Everything in one process, tasks too: registers flows, runs what is posted, shows each step.',
     `zagflow dev --tasks ./tasks.ts

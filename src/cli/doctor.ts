@@ -30,7 +30,6 @@ export async function doctorCommand(context: Context): Promise<ExitCode> {
     if (!terminal.json) terminal.print(findingText(finding, terminal.paint))
   }
   tell(node(process.versions.node))
-  for (const finding of settings(context)) tell(finding)
   let known: Known | undefined
   try {
     const store = await database(context, tell)
@@ -42,6 +41,12 @@ export async function doctorCommand(context: Context): Promise<ExitCode> {
   } catch (error) {
     unreachable = exitCodeOf(error) === EXIT.unavailable
     tell({ what: 'database', is: 'wrong', says: errorText(error) })
+  }
+  try {
+    unreachable ||= !(await board(context, known, tell))
+  } catch (error) {
+    unreachable ||= exitCodeOf(error) === EXIT.unavailable
+    tell({ what: 'board', is: 'wrong', says: errorText(error) })
   }
   try {
     await broker(context, known, tell)
@@ -68,18 +73,12 @@ function node(version: string): Finding {
       }
 }
 
-function settings({ settings }: Context): readonly Finding[] {
-  const { board } = settings
-  const found: Finding[] = []
-  if (!board.startsWith('sql:')) {
-    found.push({
-      what: 'board',
-      is: 'wrong',
-      says: 'the board is not in the database, which this version cannot do',
-      mend: 'set ZAGFLOW_BOARD to sql: or unset it',
-    })
-  }
-  return found
+/** A board in ZooKeeper. False: it cannot be reached. */
+async function board(context: Context, known: Known | undefined, tell: Tell): Promise<boolean> {
+  const place = context.boardPlace
+  if (place.kind === 'sql') return true
+  const { lookAtZooKeeper } = await import('./doctor-zookeeper.ts')
+  return lookAtZooKeeper(context, place, known, tell)
 }
 
 async function broker(context: Context, known: Known | undefined, tell: Tell): Promise<void> {
