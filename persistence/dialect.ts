@@ -43,6 +43,8 @@ export interface Dialect {
 
   /** Inserts documents, job and flow detail, in one transaction (of `executor`, if it is the caller's). */
   post(executor: Executor | undefined, rows: PostRows): Promise<PostedRow>
+  /** A transaction that only runs statements, and may be begun again; SQLite puts those together that wait at the same time. */
+  write<T>(work: (executor: Executor) => Promise<T>): Promise<T>
   /** Commits a batch: takes the flows whose fence holds, writes the rows of those, and returns their job ids. */
   commit(rows: CommitRows): Promise<readonly string[]>
   /** Writes mail, raises the job's count and makes it due. */

@@ -577,12 +577,12 @@ export class KnexStore implements Store {
       readonly carried?: CarriedRun | undefined
     },
   ): Promise<JobRecord | null> {
-    const { tables, now, database, forUpdate } = this.#dialect
+    const { tables, now, forUpdate } = this.#dialect
     const { jobs, flow_details, mailbox } = tables
     const { flowId, carried } = options
     const input = options.input === undefined ? name('d.input') : this.#asJson(options.input)
     const rows = await this.#do(() =>
-      database.transaction(async (executor) => {
+      this.#dialect.write(async (executor) => {
         const [found] = await executor.run(sql`
           select ended_at, flow_id, revision from ${jobs} where id = ${jobId} ${forUpdate}`)
         if (found === undefined) return []

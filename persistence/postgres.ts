@@ -88,6 +88,7 @@ export function postgres(options: PostgresOptions): Dialect {
     jsonEquals,
     post: (executor, rows) => post(executor ?? database, tables, rows),
     commit: (batch) => commit(database, tables, batch),
+    write: (work) => database.transaction(work),
     mail: (jobId, mail) => writeMail(database, tables, jobId, mail),
     lockMigrations: (executor) => lockMigrations(executor, tables),
   }

@@ -55,6 +55,7 @@ import {
   updateDetails,
   upsertRows,
 } from './commit-sql.ts'
+import { WriteQueue } from './write-queue.ts'
 
 export interface SqliteOptions {
   readonly file: string
@@ -79,6 +80,7 @@ export function sqlite(options: SqliteOptions): Dialect {
     placeholder: () => '?',
   })
   const now = (): Sql => sql`${Math.floor(clock.now())}`
+  const writes = new WriteQueue(database)
 
   return {
     kind: 'sqlite',
@@ -96,8 +98,9 @@ export function sqlite(options: SqliteOptions): Dialect {
       return database.transaction((own) => post(own, tables, rows, now()))
     },
     commit: (batch) => database.transaction((executor) => commit(executor, tables, batch, now())),
+    write: (work) => writes.run(work),
     mail: (jobId, mail) =>
-      database.transaction((executor) => writeMail(executor, tables, jobId, mail, now())),
+      writes.run((executor) => writeMail(executor, tables, jobId, mail, now())),
     lockMigrations: async () => undefined, // BEGIN IMMEDIATE has locked the file
   }
 }

@@ -1,9 +1,9 @@
 /** Commands that look at jobs and steer them. */
 import { Option } from 'commander'
 import type { HistoryFlags, ListFlags, WatchFlags } from './commands/jobs.ts'
-import type { ReasonFlags, RetryFlags, RevertFlags } from './commands/steer.ts'
-import { inputOptions } from './define-running.ts'
+import type { RetryFlags, RevertFlags, SteerFlags } from './commands/steer.ts'
 import { wholeNumber } from './numbers.ts'
+import type { Body } from './body.ts'
 import { repeated, type Definer } from './definer.ts'
 
 const JOB = 'Its id, the beginning of its id, or its key.'
@@ -21,15 +21,10 @@ zagflow jobs cancel 019aa3f2-7c1e --reason "ordered twice"`,
     'list',
     'Finds jobs, newest first.',
     `zagflow jobs list --state TRASHED --state PARKED
-zagflow jobs list --flow checkout --where sku=A1 --label team=web --newer-than 7d --json`,
+zagflow jobs list --flow checkout --where 'quantity > 10 && sku != "A1"' --label team=web --newer-than 7d
+zagflow jobs list --owner worker-host-3 --json`,
     [
-      repeated('--state <state>', 'Of the job or its flow: UNCLAIMED, RUNNING, REVERTED, …'),
-      new Option('--flow <name>', 'Of this flow.'),
-      repeated('--label <name=value>', 'With this label.'),
-      repeated('--where <symbol=value>', 'With this value in its input.'),
-      new Option('--key <key>', 'With this key.'),
-      new Option('--newer-than <duration>', 'Posted since: 1h, 7d.'),
-      new Option('--older-than <duration>', 'Posted before.'),
+      ...filterOptions(),
       new Option('--oldest-first', 'The oldest first.'),
       new Option('-n, --limit <number>', 'At most so many.')
         .argParser(wholeNumber(1, 10_000))
@@ -80,50 +75,61 @@ zagflow jobs list --flow checkout --where sku=A1 --label team=web --newer-than 7
     },
   ).argument('<job>', JOB)
   const reason = new Option('--reason <text>', 'Why, for the record.')
-  command<ReasonFlags>(
+  command<SteerFlags>(
     jobs,
     'cancel',
-    'Cancels jobs: what ran is reverted.',
-    'zagflow jobs cancel 019aa3f2-7c1e --reason "ordered twice"',
-    [reason],
-    async () => {
-      const { steerCommand } = await import('./commands/steer.ts')
-      return (context, given, flags) => steerCommand(context, 'cancel', given, flags)
-    },
-  ).argument('<job...>', JOB)
-  command<ReasonFlags>(
+    'Cancels jobs: what ran is reverted. Of those that filters find, all that have not ended.',
+    `zagflow jobs cancel 019aa3f2-7c1e --reason "ordered twice"
+zagflow jobs cancel --flow checkout --where 'quantity > 100' --dry-run`,
+    [reason, ...bulkOptions()],
+    steering('cancel'),
+  ).argument('[job...]', JOB)
+  command<SteerFlags>(
     jobs,
     'suspend',
     'Lets what runs end, and starts nothing more until it is resumed.',
-    'zagflow jobs suspend 019aa3f2-7c1e',
-    [reason],
-    async () => {
-      const { steerCommand } = await import('./commands/steer.ts')
-      return (context, given, flags) => steerCommand(context, 'suspend', given, flags)
-    },
-  ).argument('<job...>', JOB)
-  command<ReasonFlags>(
+    `zagflow jobs suspend 019aa3f2-7c1e
+zagflow jobs suspend --flow checkout --label team=web --yes`,
+    [reason, ...bulkOptions()],
+    steering('suspend'),
+  ).argument('[job...]', JOB)
+  command<SteerFlags>(
     jobs,
     'resume',
     'Lets suspended jobs go on.',
-    'zagflow jobs resume 019aa3f2-7c1e',
-    [],
-    async () => {
-      const { steerCommand } = await import('./commands/steer.ts')
-      return (context, given, flags) => steerCommand(context, 'resume', given, flags)
-    },
-  ).argument('<job...>', JOB)
+    `zagflow jobs resume 019aa3f2-7c1e
+zagflow jobs resume --flow checkout --yes`,
+    bulkOptions(),
+    steering('resume'),
+  ).argument('[job...]', JOB)
   command<RetryFlags>(
     jobs,
     'retry',
-    'Runs a job that has ended again from its start, with its input or another one.',
-    'zagflow jobs retry 019aa3f2-7c1e --set quantity=1',
-    [...inputOptions()],
+    `Runs jobs that have ended again: from their start, or from where they failed. Of those that filters find, the failed and reverted ones.`,
+    `zagflow jobs retry 019aa3f2-7c1e --from-failed
+zagflow jobs retry 019aa3f2-7c1e --set quantity=1
+zagflow jobs retry --flow checkout --newer-than 1d --from-failed --dry-run`,
+    [
+      new Option(
+        '--from-failed',
+        'Keeps what succeeded and was not taken back, with its results; the rest runs again.',
+      ).conflicts('fromStart'),
+      new Option('--from-start', 'Runs all of it again. This is the default.'),
+      new Option(
+        '-i, --input <json>',
+        'Another input: JSON, @file (JSON or YAML), or @- for stdin. With --from-failed, what is kept keeps the results that it gave for the old one.',
+      ),
+      repeated(
+        '-s, --set <path=value>',
+        'One value over the input that each had, or over --input.',
+      ),
+      ...bulkOptions(),
+    ],
     async () => {
       const { retryCommand } = await import('./commands/steer.ts')
-      return (context, [job = ''], flags) => retryCommand(context, job, flags)
+      return (context, given, flags) => retryCommand(context, given, flags)
     },
-  ).argument('<job>', JOB)
+  ).argument('[job...]', JOB)
   command<RevertFlags>(
     jobs,
     'revert',
@@ -151,4 +157,47 @@ zagflow jobs list --flow checkout --where sku=A1 --label team=web --newer-than 7
       return (context, [job = '']) => releaseCommand(context, job)
     },
   ).argument('<job>', JOB)
+}
+
+function steering(wish: 'cancel' | 'suspend' | 'resume'): () => Promise<Body<SteerFlags>> {
+  return async () => {
+    const { steerCommand } = await import('./commands/steer.ts')
+    return (context, given, flags) => steerCommand(context, wish, given, flags)
+  }
+}
+
+/** Which jobs. */
+function filterOptions(): readonly Option[] {
+  return [
+    repeated('--state <state>', 'Of the job or its flow: UNCLAIMED, RUNNING, REVERTED, …'),
+    new Option('--flow <name>', 'Of this flow.'),
+    repeated('--label <name=value>', 'With this label.'),
+    repeated(
+      '--where <condition>',
+      `For whose input this holds: symbol=value, or an expression (CEL) such as 'quantity > 10'.`,
+    ),
+    new Option('--owner <conductor>', 'That this conductor works on now: its name or id.'),
+    new Option('--key <key>', 'With this key.'),
+    new Option('--newer-than <duration>', 'Posted since: 1h, 7d.'),
+    new Option('--older-than <duration>', 'Posted before.'),
+    new Option(
+      '--scan <number>',
+      'Looks at so many jobs at most for an expression. Default: 100000.',
+    ).argParser(wholeNumber(1, 10_000_000)),
+  ]
+}
+
+/** Filters, and how they are acted on. */
+function bulkOptions(): readonly Option[] {
+  return [
+    ...filterOptions(),
+    new Option('-n, --limit <number>', 'At most so many, the oldest first.').argParser(
+      wholeNumber(1, 1_000_000),
+    ),
+    new Option('--dry-run', 'Says what would be done, and does nothing.'),
+    new Option(
+      '-y, --yes',
+      'Does not ask. Needed where filters find the jobs and nobody can be asked.',
+    ),
+  ]
 }

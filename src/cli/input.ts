@@ -17,7 +17,12 @@ export function readInput(input: string | undefined, sets: readonly string[]): J
       { subject: '--input' },
     )
   }
-  let complete: JsonObject = value
+  return assignSets(value, sets)
+}
+
+/** An input with the `--set path=value` over it. Throws {@link UsageError}. */
+export function assignSets(input: JsonObject, sets: readonly string[]): JsonObject {
+  let complete = input
   for (const set of sets) complete = assign(complete, ...readSet(set))
   return complete
 }

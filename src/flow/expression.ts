@@ -14,6 +14,7 @@ import { type ASTNode, Environment } from '@marcbachmann/cel-js'
 import { toJson } from '../base/codec.ts'
 import { ExpressionError } from '../base/errors.ts'
 import type { Json } from '../base/json.ts'
+import { equalitiesOf } from './expression-equalities.ts'
 import { compileNode } from './expression-evaluate.ts'
 import type { Evaluation } from './expression-run.ts'
 import { inferType, type TypeOf, type ValueType } from './expression-types.ts'
@@ -47,6 +48,8 @@ export interface Expression {
   readonly optional: readonly string[]
   /** Which of the other variables it names. */
   readonly variables: readonly Variable[]
+  /** Symbols that must equal a constant for it to be true, as far as that is easily seen. */
+  readonly equalities: ReadonlyMap<string, Json>
   /** The value; throws {@link ExpressionError} when the values do not allow one. */
   evaluate(scope: ExpressionScope): Json
   /** The type of the value as far as the types of its variables tell; throws {@link ExpressionError} on a mismatch. */
@@ -96,6 +99,9 @@ function compile(text: string): Expression {
     symbols,
     optional,
     variables: VARIABLES.filter((variable) => names.includes(variable)),
+    get equalities() {
+      return equalitiesOf(ast)
+    },
     evaluate(scope) {
       const evaluation: Evaluation = {
         scope,

@@ -1,32 +1,22 @@
 /** `zagflow jobs list|show|watch|history`: looking. */
-import { UsageError } from '../../base/errors.ts'
-import { didYouMean } from '../../base/did-you-mean.ts'
+import { findJobs } from '../../client/find-jobs.ts'
 import { withResults } from '../../client/watch.ts'
 import type { JobDetails } from '../../client/job.ts'
-import type { JsonObject } from '../../base/json.ts'
-import { FLOW_STATES, type FlowState } from '../../machine/states.ts'
-import { JOB_STATES, type JobState } from '../../../persistence/store.ts'
 import { callsOf, type CallElsewhere } from '../calls-elsewhere.ts'
+import { whyNotPosted } from '../board-look.ts'
 import type { Context } from '../context.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { followJob } from '../follow.ts'
-import { readSet } from '../input.ts'
+import { readFilter, searchAt, type FilterFlags } from '../job-filter.ts'
 import { findJob } from '../job-id.ts'
-import { readLabels } from '../labels.ts'
 import { EventLines } from '../printing/event-lines.ts'
 import { jobText } from '../printing/job.ts'
 import { jobTable } from '../printing/jobs.ts'
 import { count } from '../printing/text.ts'
-import { durationOf } from './database.ts'
+import { ProgressLine } from '../progress-line.ts'
+import { sayOwner, sayUnclear } from '../select-jobs.ts'
 
-export interface ListFlags {
-  readonly state: readonly string[]
-  readonly flow?: string
-  readonly label: readonly string[]
-  readonly where: readonly string[]
-  readonly key?: string
-  readonly newerThan?: string
-  readonly olderThan?: string
+export interface ListFlags extends FilterFlags {
   readonly oldestFirst?: boolean
   readonly limit: number
   readonly after?: string
@@ -42,31 +32,20 @@ export interface HistoryFlags extends WatchFlags {
 
 /** `zagflow jobs list` */
 export async function listCommand(context: Context, flags: ListFlags): Promise<ExitCode> {
-  const { terminal, settings } = context
-  const { states, flowStates } = readStates(flags.state)
-  const labels = readLabels(flags.label)
-  const input = readWhere(flags.where)
-  const newer =
-    flags.newerThan === undefined ? undefined : durationOf('--newer-than', flags.newerThan)
-  const older =
-    flags.olderThan === undefined ? undefined : durationOf('--older-than', flags.olderThan)
+  const { terminal } = context
+  const query = readFilter(context, flags)
   const store = await context.sharedStore()
   const now = await store.now()
-  const { jobs, next } = await store.findJobs({
-    // Jobs of all boards, unless one is named: also those of `zagflow run`.
-    board: settings.board === 'sql:' ? undefined : context.boardName,
-    states,
-    flowStates,
-    flow: flags.flow,
-    key: flags.key,
-    labels: flags.label.length === 0 ? undefined : labels,
-    input: flags.where.length === 0 ? undefined : input,
-    createdAfter: newer === undefined ? undefined : now - newer,
-    createdBefore: older === undefined ? undefined : now - older,
+  const line = new ProgressLine(terminal)
+  const search = {
+    ...searchAt(query, now),
     order: flags.oldestFirst === true ? 'oldest' : 'newest',
     limit: flags.limit,
     after: flags.after,
-  })
+  } as const
+  const { jobs, next, looked, unclear, why } = await findJobs(store, search, (seen, found) =>
+    line.set(`looked at ${count(seen, 'job')}, ${found} fit`),
+  ).finally(() => line.end())
   if (terminal.json) {
     terminal.data({
       jobs: jobs.map(({ job, detail }) => ({
@@ -76,56 +55,24 @@ export async function listCommand(context: Context, flags: ListFlags): Promise<E
         failures: detail.failures,
       })),
       next,
+      ...(query.search.where === undefined ? {} : { looked, unclear }),
     })
     return EXIT.done
   }
+  sayUnclear(context, unclear, why)
+  if (jobs.length === 0) await sayOwner(context, flags.owner)
+  const isShort = jobs.length < flags.limit
+  const more =
+    isShort && next !== null ? `Looked at ${count(looked, 'job')}; go on: --after ${next}` : null
   if (jobs.length === 0) {
-    terminal.say(flags.after === undefined ? 'No job fits.' : 'There are no more.')
+    terminal.say(more ?? (flags.after === undefined ? 'No job fits.' : 'There are no more.'))
     return EXIT.done
   }
   terminal.print(jobTable(jobs, now, terminal))
-  if (next !== null) terminal.say(`${count(jobs.length, 'job')}; there are more: --after ${next}`)
+  if (more !== null) terminal.say(more)
+  else if (next !== null)
+    terminal.say(`${count(jobs.length, 'job')}; there are more: --after ${next}`)
   return EXIT.done
-}
-
-function readStates(given: readonly string[]): {
-  readonly states: readonly JobState[] | undefined
-  readonly flowStates: readonly FlowState[] | undefined
-} {
-  const states: JobState[] = []
-  const flowStates: FlowState[] = []
-  for (const one of given.flatMap((text) => text.split(','))) {
-    const name = one.trim().toUpperCase()
-    const state = JOB_STATES.find((known) => known === name)
-    const flowState = FLOW_STATES.find((known) => known === name)
-    if (state !== undefined) states.push(state)
-    else if (flowState !== undefined) flowStates.push(flowState)
-    else {
-      const known = [...JOB_STATES, ...FLOW_STATES]
-      throw new UsageError(`--state: there is no state "${one}"`, {
-        hint: didYouMean(name, known) ?? `states are ${known.join(', ')}`,
-      })
-    }
-  }
-  return {
-    states: states.length === 0 ? undefined : states,
-    flowStates: flowStates.length === 0 ? undefined : flowStates,
-  }
-}
-
-function readWhere(given: readonly string[]): JsonObject {
-  const input: { [symbol: string]: JsonObject[string] } = {}
-  for (const one of given) {
-    const [path, value] = readSet(one, '--where')
-    const [symbol = '', ...rest] = path
-    if (rest.length > 0) {
-      throw new UsageError(`--where ${one}: only whole values of the input can be searched`, {
-        hint: `write --where '${symbol}={ … }' with all of it`,
-      })
-    }
-    input[symbol] = value
-  }
-  return input
 }
 
 /** `zagflow jobs show JOB` */
@@ -146,7 +93,8 @@ export async function showCommand(context: Context, wanted: string): Promise<Exi
     return EXIT.done
   }
   const now = await store.now()
-  terminal.print(jobText(details, { now, owner, elsewhere, paint: terminal.paint }))
+  const waits = await whyNotPosted(context, job)
+  terminal.print(jobText(details, { now, owner, elsewhere, waits, paint: terminal.paint }))
   return EXIT.done
 }
 

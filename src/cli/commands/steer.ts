@@ -1,22 +1,27 @@
-/** `zagflow jobs cancel|suspend|resume|retry|revert|release`: steering. */
+/** `zagflow jobs cancel|suspend|resume|retry|revert|release`: steering, one job or many. */
 import { ConflictError, NotFoundError, UsageError } from '../../base/errors.ts'
 import { uuidV7 } from '../../base/ids.ts'
 import { RUN_BOARD } from '../../client/local-run.ts'
-import { completeInput } from '../../flow/resolve.ts'
-import type { ResolvedDocument } from '../../flow/resolved.ts'
+import { decideRetry, releaseJob, type Retried, type RetryOptions } from '../../client/retry.ts'
+import { tellBoard } from '../../client/tell-board.ts'
 import type { JobRecord } from '../../../persistence/store.ts'
+import { carryOut, type BulkFlags, type Done, type Wish } from '../bulk.ts'
 import type { Context } from '../context.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
-import { readInput } from '../input.ts'
+import { assignSets, readInput } from '../input.ts'
 import { findJob } from '../job-id.ts'
+import { count } from '../printing/text.ts'
+import { selectJobs, type SelectFlags } from '../select-jobs.ts'
 
-export interface ReasonFlags {
+export interface SteerFlags extends SelectFlags, BulkFlags {
   readonly reason?: string
 }
 
-export interface RetryFlags {
+export interface RetryFlags extends SelectFlags, BulkFlags {
   readonly input?: string
   readonly set: readonly string[]
+  readonly fromFailed?: boolean
+  readonly fromStart?: boolean
 }
 
 export interface RevertFlags {
@@ -30,91 +35,122 @@ const WILL = {
   resume: 'goes on',
 } as const
 
-/** `zagflow jobs cancel|suspend|resume JOB…` */
+const OPEN = ['POSTING', 'UNCLAIMED', 'CLAIMED', 'PARKED'] as const
+
+/** Which jobs a wish is for, of those that filters find. */
+const SUITS = {
+  cancel: { states: OPEN },
+  suspend: { states: OPEN, flowStates: ['PENDING', 'RUNNING', 'REVERTING', 'RESUMING'] },
+  resume: { states: OPEN, flowStates: ['SUSPENDED', 'SUSPENDING'] },
+  retry: { states: ['COMPLETE', 'TRASHED'], flowStates: ['FAILURE', 'REVERTED'] },
+} as const
+
+/** `zagflow jobs cancel|suspend|resume JOB…|FILTERS` */
 export async function steerCommand(
   context: Context,
   wish: 'cancel' | 'suspend' | 'resume',
   wanted: readonly string[],
-  flags: ReasonFlags,
+  flags: SteerFlags,
 ): Promise<ExitCode> {
-  const { terminal } = context
-  const store = await context.sharedStore()
-  const found = []
-  // All of them are found before one is touched.
-  for (const one of wanted) found.push(await findJob(store, one, context.boardName))
+  const selection = await selectJobs(context, wanted, flags, SUITS[wish])
   const zag = await context.connection()
-  let code: ExitCode = EXIT.done
-  const reports: unknown[] = []
-  for (const { job, detail } of found) {
-    if (wish === 'resume') refuseResume(job, detail.state)
-    const handle = await zag.job(job.id)
-    const steered =
-      wish === 'resume' ? await handle.resume() : await handle[wish](flags.reason ?? DONE[wish])
-    if (!steered.accepted) code = EXIT.failed
-    reports.push({
-      job: job.id,
-      accepted: steered.accepted,
-      ...(steered.accepted ? {} : { state: steered.outcome.state }),
-    })
-    if (terminal.json) continue
-    if (!steered.accepted) {
-      terminal.say(`${job.id} has ended already: ${steered.outcome.state}`)
-      continue
-    }
-    terminal.print(`${job.id} ${WILL[wish]}`)
-    const isIdle = job.board === RUN_BOARD && job.state !== 'CLAIMED'
-    if (isIdle) terminal.say(`It is run by nobody now: zagflow run --resume ${job.id} --tasks …`)
+  const reason = flags.reason ?? (wish === 'resume' ? undefined : DONE[wish])
+  const bulk: Wish = {
+    verb: wish,
+    done: WILL[wish],
+    refusal({ job, detail }) {
+      if (wish === 'resume') return whyNotResumed(job, detail.state)?.why ?? null
+      return job.endedAt === null ? null : ended(detail.state)
+    },
+    async act({ job, detail }) {
+      const no = wish === 'resume' ? whyNotResumed(job, detail.state) : undefined
+      if (no !== undefined) throw new UsageError(`the job ${job.id} ${no.why}`, { hint: no.hint })
+      const handle = zag.handleOf(job)
+      const steered = wish === 'resume' ? await handle.resume() : await handle[wish](reason)
+      if (!steered.accepted) return { refused: ended(steered.outcome.state) }
+      const isIdle = job.board === RUN_BOARD && job.state !== 'CLAIMED'
+      if (!isIdle) return {}
+      return { hint: `It is run by nobody now: zagflow run --resume ${job.id} --tasks …` }
+    },
   }
-  if (terminal.json) terminal.data(reports)
-  return code
+  return carryOut(context, selection, bulk, flags)
+}
+
+function ended(state: string): string {
+  return `has ended already: ${state}`
 }
 
 const DONE = { cancel: 'cancelled by an operator', suspend: 'suspended by an operator' } as const
 
-function refuseResume(job: JobRecord, state: string): void {
+function whyNotResumed(
+  job: JobRecord,
+  state: string,
+): { readonly why: string; readonly hint: string } | undefined {
   if (job.board === RUN_BOARD) {
-    throw new UsageError(`the job ${job.id} belongs to zagflow run, not to conductors`, {
+    return {
+      why: 'belongs to zagflow run, not to conductors',
       hint: `go on with: zagflow run --resume ${job.id} --tasks …`,
-    })
+    }
   }
   const isSuspended = state === 'SUSPENDED' || state === 'SUSPENDING'
-  if (isSuspended || job.parkedFor === 'suspended') return
-  if (job.state === 'TRASHED') {
-    throw new UsageError(`the job ${job.id} is in the trash`, {
-      hint: `see zagflow jobs show ${job.id}, then zagflow jobs release`,
-    })
+  if (isSuspended || job.parkedFor === 'suspended' || job.state !== 'TRASHED') return undefined
+  return {
+    why: 'is in the trash',
+    hint: `see zagflow jobs show ${job.id}, then zagflow jobs release`,
   }
 }
 
-/** `zagflow jobs retry JOB` */
+/** `zagflow jobs retry JOB…|FILTERS` */
 export async function retryCommand(
   context: Context,
-  wanted: string,
+  wanted: readonly string[],
   flags: RetryFlags,
 ): Promise<ExitCode> {
-  const { terminal } = context
-  const store = await context.sharedStore()
-  const { job, detail } = await findJob(store, wanted, context.boardName)
-  if (job.state !== 'COMPLETE' && job.state !== 'TRASHED') {
-    throw new ConflictError(`the job ${job.id}`, 'it has not ended', {
-      hint: `cancel it first, or wait: zagflow jobs watch ${job.id}`,
-    })
+  const options = retryOptions(flags)
+  const selection = await selectJobs(context, wanted, flags, SUITS.retry)
+  const zag = await context.connection()
+  const isFromFailed = options.from === 'failed'
+  const textOf = (retried: Retried): string => {
+    if (!isFromFailed) return 'runs again from its start'
+    const { kept, outdated } = retried
+    if (kept.length === 0) return 'runs again from its start: nothing of it stands'
+    const old = outdated.length === 0 ? '' : `, ${outdated.length} of the old input`
+    return `runs again from where it failed; ${count(kept.length, 'task')} kept${old}`
   }
-  const isOther = flags.input !== undefined || flags.set.length > 0
-  const base = flags.input ?? JSON.stringify(detail.input)
-  const document = await store.document(detail.document)
-  if (document === null) throw new NotFoundError('document', detail.document)
-  const input = isOther
-    ? completeInput(document as unknown as ResolvedDocument, readInput(base, flags.set)) // stored by `post` alone
-    : undefined
-  const again = await store.rerun(job.id, { flowId: uuidV7(), input })
-  if (again === null) throw new ConflictError(`the job ${job.id}`, 'it goes on already')
-  if (terminal.json) terminal.data({ job: job.id, state: again.state, posting: again.posting })
-  else {
-    terminal.print(`${job.id} runs again from its start`)
-    terminal.say(next(again))
+  const doneOf = (retried: Retried, job: JobRecord): Done => ({
+    text: textOf(retried),
+    data: { ...retried },
+    hint: [...outdatedText(retried), next(job)].join('\n'),
+  })
+  const bulk: Wish = {
+    verb: 'retry',
+    done: isFromFailed ? 'run again from where they failed' : 'run again from their start',
+    refusal: ({ job }) => (job.endedAt === null ? 'it has not ended' : null),
+    async plan({ job }) {
+      return doneOf((await decideRetry(zag.store, job.id, options)).retried, job)
+    },
+    async act({ job }) {
+      return doneOf(await zag.handleOf(job).retry(options), job)
+    },
   }
-  return EXIT.done
+  return carryOut(context, selection, bulk, flags)
+}
+
+/** Reads the new input, if there is one. Throws {@link UsageError}, {@link InvalidInputError}. */
+function retryOptions({ input, set, fromFailed, fromStart }: RetryFlags): RetryOptions {
+  if (fromFailed === true && fromStart === true) {
+    throw new UsageError('expected --from-failed or --from-start, got both')
+  }
+  const from = fromFailed === true ? 'failed' : 'start'
+  if (input === undefined && set.length === 0) return { from }
+  const whole = input === undefined ? undefined : readInput(input, set)
+  return { from, input: (had) => whole ?? assignSets(had, set) }
+}
+
+function outdatedText({ outdated }: Retried): readonly string[] {
+  if (outdated.length === 0) return []
+  const some = outdated.slice(0, 5).join(', ')
+  return [`These keep what they gave for the old input: ${some}${outdated.length > 5 ? ', …' : ''}`]
 }
 
 /** `zagflow jobs revert JOB ATOM --again|--skip` */
@@ -156,7 +192,9 @@ export async function revertCommand(
     throw new ConflictError(`the job ${job.id}`, 'it has ended meanwhile')
   }
   // Of `run`: whoever goes on with it releases it.
+  const zag = await context.connection()
   const released = job.board === RUN_BOARD ? null : await store.releaseJob(job.id)
+  if (released !== null) await tellBoard(zag.place, released)
   if (terminal.json) terminal.data({ job: job.id, atom: path, how })
   else {
     terminal.print(
@@ -172,13 +210,8 @@ export async function releaseCommand(context: Context, wanted: string): Promise<
   const { terminal } = context
   const store = await context.sharedStore()
   const { job } = await findJob(store, wanted, context.boardName)
-  const released = await store.releaseJob(job.id)
-  if (released === null) {
-    throw new ConflictError(
-      `the job ${job.id}`,
-      `it is ${job.state}: there is nothing to release it from`,
-    )
-  }
+  const zag = await context.connection()
+  const released = await releaseJob(zag.place, job.id)
   if (terminal.json)
     terminal.data({ job: job.id, state: released.state, posting: released.posting })
   else {

@@ -15,6 +15,8 @@ export interface JobTextOptions {
   readonly now: number
   /** The conductor that has it, if it lives. */
   readonly owner: ProcessRecord | undefined
+  /** Why it is not on its board yet. */
+  readonly waits?: string | undefined
   /** Where its calls are that workers run. */
   readonly elsewhere: Omit<Elsewhere, 'now'>
   readonly paint: Paint
@@ -38,7 +40,7 @@ export function jobText(details: JobDetails, options: JobTextOptions): string {
     ...(job.key === null ? [] : [['key', plainText(job.key)] as const]),
     ...(job.board === 'main' ? [] : [['board', job.board] as const]),
     ...(job.priority === 0 ? [] : [['priority', String(job.priority)] as const]),
-    ...(flow.run === 1 ? [] : [['run', `${flow.run} (run again from its start)`] as const]),
+    ...(flow.run === 1 ? [] : [['run', `${flow.run} (${again(details)})`] as const]),
     ...labels(job.labels),
     ['input', value(flow.input, paint)],
     ...(flow.state === 'SUCCESS' ? [['output', value(flow.output, paint)] as const] : []),
@@ -122,7 +124,7 @@ function retryText(retry: AtomRecord, paint: Paint): NodeText {
 /** Why it stands where it stands. */
 function standing(
   { job, flow }: JobDetails,
-  { now, owner }: JobTextOptions,
+  { now, owner, waits: waitsFor }: JobTextOptions,
 ): readonly (readonly [string, string])[] {
   const reason = job.reason ?? flow.reason
   const why = reason === null ? [] : [['why', plainText(reason)] as const]
@@ -151,11 +153,20 @@ function standing(
       return [['waits', `${job.parkedFor === null ? '' : waits[job.parkedFor]}${due}`], ...why]
     }
     case 'POSTING':
+      return [...(waitsFor === undefined ? [] : [['waits', waitsFor] as const]), ...why]
     case 'UNCLAIMED':
     case 'COMPLETE':
     case 'TRASHED':
       return why
   }
+}
+
+/** How it came to run again. The calls of what was kept are of the run before. */
+function again({ flow, atoms, calls }: JobDetails): string {
+  const before = new Set(calls.flatMap((one) => (one.endedAt < flow.createdAt ? [one.atom] : [])))
+  const kept = atoms.filter(({ kind, path }) => kind === 'task' && before.has(path)).length
+  if (kept === 0) return 'run again from its start'
+  return `run again from where it failed; ${count(kept, 'task')} kept`
 }
 
 function times({ flow }: JobDetails, now: number): readonly (readonly [string, string])[] {
