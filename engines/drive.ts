@@ -60,7 +60,8 @@ export class FlowDriver implements Committing, CallListener {
   readonly #source: RequestSource
   readonly #parking: Parking
   #changes = new Changes()
-  readonly #mailKeys = new Set<string>()
+  /** Mail that was read, by its number: of what is said again under the same key the next piece has another. */
+  readonly #read = new Set<number>()
   /** Atoms whose answer the machine has not been told yet: a second one does not count. */
   readonly #answered = new Set<string>()
   /** Answers that came by mail: taken after the events before them, for those say what is awaited. */
@@ -158,8 +159,8 @@ export class FlowDriver implements Committing, CallListener {
     if (this.#ended) return
     this.#mailRead = Math.max(this.#mailRead, mail.count)
     for (const piece of mail.mail) {
-      if (this.#mailKeys.has(piece.key)) continue
-      this.#mailKeys.add(piece.key)
+      if (this.#read.has(piece.count)) continue
+      this.#read.add(piece.count)
       if (piece.kind === 'suspend') this.#suspending = true
       else if (piece.kind === 'resume' && this.#suspending) {
         // It is for after the suspension: left where it is, for the claim that follows at once.
