@@ -1,0 +1,137 @@
+/** The commands over a board in ZooKeeper, as a user has them. */
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { eventually } from '../support/eventually.ts'
+import { freshChroot, zookeeper } from '../support/zookeeper.ts'
+import { Workplace, type Data } from './command.ts'
+
+async function siteOf(
+  t: TestContext,
+): Promise<{ readonly url: string; readonly host: string } | null> {
+  const server = await zookeeper()
+  if ('missing' in server) {
+    t.skip(server.missing)
+    return null
+  }
+  const { url, hosts } = await freshChroot(t)
+  return { url: `${url}?session=4s`, host: `${hosts[0]?.host}:${hosts[0]?.port}` }
+}
+
+const CONDUCTOR = ['conductor', '--tasks', './tasks.mjs', '--lease', '3s']
+const POST = ['post', './tasks.mjs#order', '--set', 'sku=A1']
+
+function rows(data: Data): readonly Data[] {
+  const { conductors } = data
+  assert.ok(Array.isArray(conductors), JSON.stringify(data))
+  return conductors as readonly Data[]
+}
+
+test('jobs are posted, run and looked at over a board in ZooKeeper, and conductors show who leads', async (t) => {
+  const site = await siteOf(t)
+  if (site === null) return
+  const place = await Workplace.create(t)
+  const env = { ZAGFLOW_BOARD: site.url }
+  await place.write('open', '')
+  const posted = await place.run(POST, env)
+  assert.equal(posted.code, 0, posted.stderr)
+  const blue = place.start([...CONDUCTOR, '--name', 'blue'], env)
+  await blue.says(/^ready conductor blue board=zookeeper:\/\//m)
+  const green = place.start([...CONDUCTOR, '--name', 'green'], env)
+  await green.says(/^ready conductor green/m)
+  const job = posted.stdout.trim()
+  await eventually(
+    async () => {
+      const { stdout } = await place.run(['jobs', 'show', job], env)
+      return /SUCCESS|COMPLETE/.test(stdout)
+    },
+    { withinMs: 30_000 },
+  )
+  const [first, second] = rows(await place.data(['conductors'], env))
+  assert.deepEqual(
+    [first, second].map((row) => [row?.['name'], row?.['session'], row?.['maxFlows']]),
+    [
+      ['blue', true, 1000],
+      ['green', true, 1000],
+    ],
+  )
+  assert.equal([first, second].filter((row) => row?.['leads'] === true).length, 1)
+  const table = await place.run(['conductors'], env)
+  assert.match(table.stdout, /^CONDUCTOR +HOST +PID +FLOWS +LEADS +SESSION +SINCE +SEEN/)
+  const doctor = await place.data(['doctor'], env)
+  const findings = doctor['findings'] as readonly { what: string; is: string; says: string }[]
+  assert.deepEqual(
+    findings.filter(({ is }) => is === 'wrong'),
+    [],
+  )
+  const of = (what: string) => findings.find((one) => one.what === what)?.says ?? ''
+  assert.ok(of('zookeeper').startsWith(`${site.host} answers within`), of('zookeeper'))
+  assert.match(of('rights'), /can be made without credentials/)
+  assert.match(of('leader'), /^(blue|green) on /)
+  assert.match(of('postings'), /the window has 10000/)
+  const refused = await place.run([...CONDUCTOR, '--name', 'blue'], env)
+  assert.equal(refused.code, 2, refused.stderr)
+  assert.match(refused.stderr, /the conductor "blue"|the name "blue"/)
+})
+
+test('a job that its board cannot be told of is posted all the same, and says why it waits', async (t) => {
+  const place = await Workplace.create(t)
+  const env = { ZAGFLOW_BOARD: 'zookeeper://someone:sesame@127.0.0.1:1/zagflow' }
+  const posted = await place.run(POST, env)
+  assert.equal(posted.code, 0, posted.stderr)
+  const shown = await place.run(['jobs', 'show', posted.stdout.trim()], env)
+  assert.match(shown.stdout, /POSTING/)
+  assert.match(shown.stdout, /which cannot be reached/)
+  const listed = await place.run(['conductors'], env)
+  assert.equal(listed.code, 0)
+  assert.match(listed.stderr, /board cannot be reached/)
+  const doctor = await place.run(['doctor'], env)
+  assert.equal(doctor.code, 3)
+  assert.match(doctor.stdout, /127\.0\.0\.1:1 cannot be used/)
+  const conductor = await place.run([...CONDUCTOR, '--log', 'debug'], env)
+  assert.equal(conductor.code, 3)
+  for (const { stdout, stderr } of [posted, shown, listed, doctor, conductor]) {
+    assert.doesNotMatch(stdout + stderr, /sesame/)
+  }
+})
+
+test('credentials come from the environment; others are told what they lack, and no secret is printed', async (t) => {
+  const site = await siteOf(t)
+  if (site === null) return
+  const place = await Workplace.create(t)
+  const mine = {
+    ZAGFLOW_BOARD: site.url,
+    ZAGFLOW_ZOOKEEPER_USER: 'orders',
+    ZAGFLOW_ZOOKEEPER_PASSWORD: 'sesame',
+  }
+  const posted = await place.run(POST, mine)
+  assert.equal(posted.code, 0, posted.stderr)
+  const doctor = await place.run(['doctor'], mine)
+  assert.match(doctor.stdout, /can be made as "orders"/)
+  const others = { ...mine, ZAGFLOW_ZOOKEEPER_USER: 'others' }
+  const refused = await place.run(['doctor'], others)
+  assert.equal(refused.code, 1)
+  assert.match(refused.stdout, /NO_AUTH|rights/i)
+  assert.match(refused.stdout, /ZAGFLOW_ZOOKEEPER_USER/)
+  const half = await place.run(['conductors'], { ...mine, ZAGFLOW_ZOOKEEPER_PASSWORD: '' })
+  assert.equal(half.code, 2)
+  assert.match(half.stderr, /a user and no password/)
+  const missing = await place.run(['conductors'], {
+    ...mine,
+    ZAGFLOW_BOARD: site.url.replace('zookeeper:', 'zookeeper+tls:'),
+    ZAGFLOW_ZOOKEEPER_CA: 'nowhere.pem',
+  })
+  assert.equal(missing.code, 2)
+  assert.match(missing.stderr, /ZAGFLOW_ZOOKEEPER_CA: nowhere\.pem cannot be read/)
+  for (const { stdout, stderr } of [posted, doctor, refused, half, missing]) {
+    assert.doesNotMatch(stdout + stderr, /sesame/)
+  }
+})
+
+test('dev keeps its jobs in the database, whatever board the environment names for conductors', async (t) => {
+  const place = await Workplace.create(t)
+  const env = { ZAGFLOW_BOARD: 'zookeeper://127.0.0.1:1/zagflow' }
+  const dev = place.start(['dev', '--tasks', './tasks.mjs'], env)
+  await dev.says(/^ready dev .*board=main/m)
+  dev.kill('SIGTERM')
+  assert.equal((await dev.ended).code, 0)
+})
