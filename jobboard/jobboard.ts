@@ -17,7 +17,10 @@ export interface Posting {
   readonly jobId: string
   readonly posting: number
   readonly priority: number
-  /** Epoch ms of the job's creation: its age. */
+  /**
+   * Its age: epoch ms of the job's creation, or of its turn, where the leader took it from a backlog of several tenants. Who posts a
+   * posting again may say another one; that is no other posting.
+   */
   readonly createdAt: number
   /** Epoch of the job when it was posted. */
   readonly epoch: number

@@ -130,6 +130,7 @@ export class Conductor {
         ? undefined
         : new Leader({
             resolved,
+            clock,
             fleet,
             handover,
             onLead: () => this.#promoter.look(),

@@ -95,16 +95,17 @@ export class Handover {
 
   /**
    * Puts these, which stand in the order of claiming, on a board outside SQL. What it has no room for stays POSTING, for the leader of the
-   * fleet. Throws `UnavailableError`.
+   * fleet. `ages`: what they are sorted by on the board, instead of their creation. Throws `UnavailableError`.
    */
-  async post(jobs: readonly JobRecord[]): Promise<Posted> {
+  async post(jobs: readonly JobRecord[], ages?: ReadonlyMap<string, number>): Promise<Posted> {
     if (!this.#board.outsideStore || jobs.length === 0) return { shown: 0, isFull: false }
     const shown: JobRecord[] = []
     let full = -Infinity
     try {
       await atOnce(OPERATIONS, jobs, async (job) => {
         if (job.priority <= full) return
-        if (await this.#board.post(postingOf(job))) shown.push(job)
+        const createdAt = ages?.get(job.id) ?? job.createdAt
+        if (await this.#board.post({ ...postingOf(job), createdAt })) shown.push(job)
         else full = Math.max(full, job.priority)
       })
     } finally {

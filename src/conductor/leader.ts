@@ -9,14 +9,17 @@
  * W2  Who cannot reach the store, or has no lease, or stops, gives leadership up at once.
  * W3  The board is filled in the order of `nextPostings`, as far as it has room; what it has no room for waits in the store. There is no
  *     room for a priority where there is none for a higher one, so the first that finds none ends the round.
+ *     On the board the jobs of the backlog are as old as their turn: by their creation, a tenant with a long backlog would be served to its
+ *     end before one that came later.
  * W4  What the store says is on the board, and is not there, is POSTING again (R2): so it finds its place among the others.
  * W5  While jobs wait, the store is looked at every 100 ms; nothing is asked for more often than it is answered.
  */
 import type { BoardFleet } from '../../jobboard/jobboard.ts'
-import type { PostingRef } from '../../persistence/store.ts'
+import type { JobRecord, PostingRef } from '../../persistence/store.ts'
 import type { Handover } from './handover.ts'
 import { Loop } from './loop.ts'
 import type { ResolvedConductor } from './options.ts'
+import type { StoreClock } from './store-clock.ts'
 
 /** Jobs posted by one round of statements. */
 const BATCH = 500
@@ -30,9 +33,12 @@ const COMPARE_EVERY_MS = 5000
 /** UNCLAIMED jobs that are compared: more than any window holds. */
 const COMPARED = 20_000
 const CHUNK = 1000
+/** So that ages do not run ahead of the clock where thousands are posted each second. */
+const HANDFUL = 5
 
 export interface LeaderOptions {
   readonly resolved: ResolvedConductor
+  readonly clock: StoreClock
   readonly fleet: BoardFleet
   readonly handover: Handover
   /** Told when leadership begins. */
@@ -49,6 +55,7 @@ export class Leader {
   readonly #turns = new Map<number, string>()
   /** Of the board, as far as it is known: asks the store for no more than find room. */
   #room = BATCH
+  #lastTurn = 0
   #leads = false
   #stopped = false
 
@@ -137,7 +144,7 @@ export class Leader {
       this.#room = await fleet.room(priority)
       if (this.#room <= 0) return WAITING_MS
       const jobs = seen.slice(0, this.#room)
-      const { shown, isFull } = await handover.post(jobs)
+      const { shown, isFull } = await handover.post(jobs, this.#takeTurns(jobs))
       this.#room -= shown
       const last = jobs.at(-1)?.labels['tenant'] ?? ''
       turn = { priority, tenant: last }
@@ -145,6 +152,15 @@ export class Leader {
       if (isFull) return WAITING_MS
     }
     return WAITING_MS
+  }
+
+  /** W3. A round of tenants, or a handful of jobs, has the same age; within it the ids decide. */
+  #takeTurns(jobs: readonly JobRecord[]): ReadonlyMap<string, number> {
+    const tenants = new Set(jobs.map(({ labels }) => labels['tenant'] ?? ''))
+    const round = Math.max(tenants.size, HANDFUL)
+    const first = Math.max(this.#options.clock.now(), this.#lastTurn + 1)
+    this.#lastTurn = first + Math.floor((jobs.length - 1) / round)
+    return new Map(jobs.map(({ id }, at) => [id, first + Math.floor(at / round)]))
   }
 
   #remember(priority: number, tenant: string): void {

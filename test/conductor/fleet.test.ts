@@ -97,6 +97,7 @@ for (const kind of STORES) {
     // Each has its turn: those of c and b are not behind the 30 of a.
     const last = (tenant: string) => rest.findLastIndex((name) => name.startsWith(tenant))
     assert.ok(last('c') < 15, rest.join(' '))
+    assert.ok(last('b') < 35, rest.join(' '))
     for (const tenant of ['a', 'b', 'c']) {
       const own = rest.filter((name) => name.startsWith(tenant))
       // Of a tenant by age; within the window the board goes by age too.
