@@ -6,8 +6,8 @@
  * W2  Its history has no gap, and each transition is one that the tables allow, from the state before.
  * W3  Each call has one key; each key that began has one recorded answer, and each answer was seen to end, unless it says that
  *     nobody knows.
- * W4  A call begins again only if who had begun it was killed before, or had lost the job, or the broker lost what it held: never
- *     without a cause.
+ * W4  A call begins again only if who had begun it was killed before, or had lost the job, or the broker lost what it held, or who
+ *     begins it stood still since it committed to that: never without a cause.
  * W5  A call whose answer is recorded never begins again, but by a process that stood still since it committed to that.
  * W6  What is reverted ran; where the flow was reverted, all that ran is, in reverse order where there is one.
  * W7  No epoch is claimed twice, and none is above the job's.
@@ -170,7 +170,8 @@ function checkCauses(lines: readonly LedgerLine[]): void {
         before === undefined ||
         killed.has(before.pid) ||
         killed.has(before.parent ?? before.pid) ||
-        lost.has(before.pid)
+        lost.has(before.pid) ||
+        stoodStill(lines, at)
       assert.ok(isCaused, `W4: ${key} began again, though ${before?.pid} lives and holds it`)
       begunBy.set(key, line)
       latest.set(`${direction} ${atom}`, key)

@@ -13,6 +13,8 @@ import { randomWork, type Work } from './workload.ts'
 /** Jobs that are kept open. */
 const OPEN = 40
 const MOST_JOBS = 1500
+/** Jobs that are posted at the same time. */
+const TOGETHER = 10
 const OPEN_STATES: readonly JobState[] = ['POSTING', 'UNCLAIMED', 'CLAIMED', 'PARKED']
 
 /** Jobs that have not ended, up to some. */
@@ -30,6 +32,8 @@ export interface LoadOptions {
   readonly most?: number
   /** A started board outside the store, which is told of every second job at once; promoters find the others. */
   readonly board?: JobBoard<Claim> | undefined
+  /** @default all shapes */
+  readonly work?: ((random: Random) => Work) | undefined
 }
 
 /**
@@ -54,15 +58,16 @@ export async function underLoad(
 
 async function keepPosting(
   store: Store,
-  { seed, works, open = OPEN, most = MOST_JOBS, board }: LoadOptions,
+  { seed, works, open = OPEN, most = MOST_JOBS, board, work = randomWork }: LoadOptions,
   isWanted: () => boolean,
 ): Promise<void> {
   const random = new Random(seed)
   while (isWanted() && works.size < most) {
     const room = open - (await openJobs(store, open).catch(() => open))
-    for (let i = 0; i < room; i++) {
+    for (let left = room; left > 0; left -= TOGETHER) {
       // A database that is away, or locked by a process that stands still, is asked again.
-      await postWork(store, randomWork(random), works, board).catch(passOverOutage)
+      const some = Array.from({ length: Math.min(left, TOGETHER) }, () => work(random))
+      await Promise.all(some.map((one) => postWork(store, one, works, board).catch(passOverOutage)))
     }
     await sleep(50)
   }

@@ -170,3 +170,12 @@ export function randomWork(random: Random): Work {
   const shape = random.pick(SHAPES)()
   return random.chance(0.15) ? { ...shape, delayMs: 100 + random.below(400) } : shape
 }
+
+/** Work that its conductor holds for a while: three naps, and something short between them. */
+export function longWork(): Work {
+  const nap = (id: string) => task(id, { task: 'nap' })
+  return {
+    root: linear('naps', [nap('a'), work('b'), nap('c'), work('d'), nap('e')]),
+    ends: 'SUCCESS',
+  }
+}
