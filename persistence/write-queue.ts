@@ -7,11 +7,14 @@
  * Q3  A write that comes alone does not wait: what comes while it is under way is the next transaction.
  */
 import type { Database } from './database.ts'
+import type { ErrorMeaning } from './errors.ts'
 import { DriverError } from './errors.ts'
 import type { Executor } from './sql.ts'
 
 /** Writes of one transaction: others, such as conductors, want to write too. */
 const TOGETHER = 100
+
+const AWAY: ReadonlySet<ErrorMeaning> = new Set(['busy', 'away'] as const)
 
 interface Write {
   readonly work: (executor: Executor) => Promise<unknown>
@@ -21,7 +24,7 @@ interface Write {
 
 export class WriteQueue {
   readonly #database: Pick<Database, 'transaction'>
-  #waiting: Write[] = []
+  readonly #waiting: Write[] = []
   #isRunning = false
 
   constructor(database: Pick<Database, 'transaction'>) {
@@ -44,7 +47,7 @@ export class WriteQueue {
       const error = await this.#together(writes)
       if (error === undefined) continue
       const isAlone = writes.length === 1
-      const isAway = error instanceof DriverError && error.meaning !== 'refused'
+      const isAway = error instanceof DriverError && AWAY.has(error.meaning)
       for (const write of writes) {
         const why = isAlone || isAway ? error : await this.#together([write])
         if (why !== undefined) write.reject(why)

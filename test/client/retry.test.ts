@@ -11,7 +11,10 @@ import { silentLogger } from '../../src/base/logger.ts'
 import { flow, from, task, unordered } from '../../src/flow/builders.ts'
 import { connect } from '../../src/client/connect.ts'
 import type { Zagflow } from '../../src/client/zagflow.ts'
-import type { Store } from '../../persistence/store.ts'
+import type { JobBoard } from '../../jobboard/jobboard.ts'
+import { MemoryBoard } from '../../jobboard/memory.ts'
+import { MemoryStore } from '../../persistence/memory.ts'
+import type { Claim, Store } from '../../persistence/store.ts'
 import { Worker } from '../../src/worker/worker.ts'
 import { lastFirst } from '../support/last-first.ts'
 import { leakCheck } from '../support/leak-check.ts'
@@ -250,6 +253,23 @@ test('another input is checked before anything is stored, and what is kept is to
   assert.deepEqual((await store.job(id))?.detail.input, { from: 'B' })
   await assert.rejects(job.retry(), ConflictError, 'it has not ended')
   await assert.rejects(zag.job('none'), NotFoundError)
+})
+
+test('a board outside the store is told of a job that runs again, or is released', async (t) => {
+  leakCheck(t)
+  const mill = new Mill()
+  const board = new MemoryBoard() as JobBoard as JobBoard<Claim>
+  lastFirst(t).after(() => board.stop())
+  const zag = await connectedTo(t, new MemoryStore(), { board, conductor: { tasks: mill.tasks } })
+  mill.broken = new Set(['load', 'repay'])
+  const job = await zag.post(mill.trip, { from: 'A' })
+  assert.equal((await job.outcome()).state, 'FAILURE')
+  await job.release()
+  assert.equal((await job.outcome()).state, 'FAILURE', 'nobody decided about the revert')
+  mill.broken.clear()
+  await job.retry({ from: 'failed' })
+  assert.equal((await job.outcome()).state, 'SUCCESS')
+  await assert.rejects(job.release(), ConflictError)
 })
 
 /** A job that has failed; its conductor is gone. */
