@@ -67,19 +67,14 @@ export class Claimer {
   constructor(options: ClaimerOptions) {
     this.#options = options
     const { client, paths, resolved } = options
-    const { clock, logger } = resolved
+    const { clock } = resolved
     this.#doubts = new Doubts({
       client,
       paths,
       clock,
       onKnown: (doubt, whose) => this.#known(doubt, whose),
     })
-    this.#found = new FoundClaims(clock, (claim) => {
-      // Nobody asked for it: others may have it.
-      void this.abandon(claim, 0).catch((error: unknown) => {
-        logger.debug({ error, job: claim.jobId }, 'a claim could not be given back')
-      })
-    })
+    this.#found = new FoundClaims(clock, (claim) => this.#giveBack(claim, 0))
   }
 
   get counts(): ClaimCounts {
@@ -143,9 +138,13 @@ export class Claimer {
     return won
   }
 
-  async abandon(claim: BoardClaim, epoch: number): Promise<void> {
-    const { ending, candidates, lookout } = this.#options
+  abandon(claim: BoardClaim, epoch: number): Promise<void> {
     this.#found.drop(claim)
+    return this.#giveBack(claim, epoch)
+  }
+
+  async #giveBack(claim: BoardClaim, epoch: number): Promise<void> {
+    const { ending, candidates, lookout } = this.#options
     const candidate = candidates.find(keyOf(claim))
     if (!(await ending.abandon(claim, epoch))) return
     if (candidate !== undefined) this.offer(candidate, 'free')

@@ -4,55 +4,78 @@
  * Owns: one timer for each of them.
  *
  * Invariants
- * F1  A found claim is given to who asked for it, once. If he does not ask again within 2 s it is given back: no job waits for
- *     somebody who is full.
+ * F1  A found claim is given to who asked for it, once. If he does not ask again within 2 s it is given back, however often that
+ *     has to be tried, and to nobody any more: no job waits for somebody who is full.
  */
 import type { Clock } from '../../src/base/clock.ts'
 import type { BoardClaim } from '../jobboard.ts'
 
 const KEPT_MS = 2000
+const AGAIN_MS = 500
 
 export class FoundClaims {
   readonly #clock: Clock
-  readonly #giveBack: (claim: BoardClaim) => void
-  readonly #timers = new Map<BoardClaim, () => void>()
+  readonly #giveBack: (claim: BoardClaim) => Promise<void>
+  readonly #kept = new Map<BoardClaim, () => void>()
+  /** Those that are being given back. */
+  readonly #going = new Map<BoardClaim, () => void>()
 
-  constructor(clock: Clock, giveBack: (claim: BoardClaim) => void) {
+  /** @param giveBack tried again as long as it rejects. */
+  constructor(clock: Clock, giveBack: (claim: BoardClaim) => Promise<void>) {
     this.#clock = clock
     this.#giveBack = giveBack
   }
 
   add(claim: BoardClaim): void {
-    const cancel = this.#clock.setTimer(() => {
-      if (this.#timers.delete(claim)) this.#giveBack(claim)
-    }, this.#clock.now() + KEPT_MS)
-    this.#timers.set(claim, cancel)
+    const over = (): void => {
+      this.#kept.delete(claim)
+      this.#going.set(claim, () => {})
+      void this.#release(claim)
+    }
+    this.#kept.set(claim, this.#clock.setTimer(over, this.#clock.now() + KEPT_MS))
   }
 
   /** Up to `limit` of this conductor. */
   take(conductor: string, limit: number): readonly BoardClaim[] {
     const taken: BoardClaim[] = []
-    for (const claim of [...this.#timers.keys()]) {
+    for (const [claim, cancel] of [...this.#kept]) {
       if (taken.length >= limit) break
-      if (claim.conductor === conductor && this.#remove(claim)) taken.push(claim)
+      if (claim.conductor !== conductor) continue
+      cancel()
+      this.#kept.delete(claim)
+      taken.push(claim)
     }
     return taken
   }
 
   /** It is ended, or lost. */
-  drop(claim: BoardClaim): void {
-    for (const one of [...this.#timers.keys()]) {
-      if (one.claimId === claim.claimId) this.#remove(one)
-    }
+  drop({ claimId }: BoardClaim): void {
+    this.#dropWhere((claim) => claim.claimId === claimId)
   }
 
   /** The session is lost, or the board is stopped. */
   clear(): void {
-    for (const claim of [...this.#timers.keys()]) this.#remove(claim)
+    this.#dropWhere(() => true)
   }
 
-  #remove(claim: BoardClaim): boolean {
-    this.#timers.get(claim)?.()
-    return this.#timers.delete(claim)
+  #dropWhere(isMeant: (claim: BoardClaim) => boolean): void {
+    for (const claims of [this.#kept, this.#going]) {
+      for (const [claim, cancel] of [...claims]) {
+        if (!isMeant(claim)) continue
+        cancel()
+        claims.delete(claim)
+      }
+    }
+  }
+
+  async #release(claim: BoardClaim): Promise<void> {
+    try {
+      await this.#giveBack(claim)
+      this.#going.delete(claim)
+    } catch {
+      if (!this.#going.has(claim)) return
+      const again = (): void => void this.#release(claim)
+      this.#going.set(claim, this.#clock.setTimer(again, this.#clock.now() + AGAIN_MS))
+    }
   }
 }
