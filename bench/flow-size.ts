@@ -6,7 +6,7 @@
 import { compile, type Plan } from '../src/flow/compile.ts'
 import { runPlan } from './load/engine-run.ts'
 import { runMachine } from './load/machine-run.ts'
-import { resolvedShape, SHAPES } from './load/shapes.ts'
+import { resolvedShape, SHAPES, type ShapeName } from './load/shapes.ts'
 import { alternate, elapsedMs, ratios, type Case } from './measure/rounds.ts'
 import { goalText, printTable, spreadText, verdict } from './measure/table.ts'
 
@@ -14,38 +14,30 @@ const BASE = 1_000
 const SIZES = [10_000, 100_000]
 /** Tasks measured of each size in a round: small flows are run several times. */
 const TASKS_A_ROUND = 100_000
+const ROUNDS = 9
 const GOAL = { atMost: 1.5 }
 
-const headings = ['shape', 'tasks', 'µs a task', `times that of ${BASE}`, 'goal', '']
+type Drive = (plan: Plan) => unknown
+
+const headings = ['shape', 'tasks', 'µs a task', `of ${BASE}`, `times that of ${BASE}`, 'goal', '']
 console.log('The whole engine in memory\n')
 await measure(runPlan)
 console.log('\nThe machine alone\n')
 await measure(runMachine)
 
-async function measure(run: (plan: Plan) => unknown): Promise<void> {
+/** Each size alone beside the base: no plan of another size is in memory, for the collector to go through. */
+async function measure(run: Drive): Promise<void> {
   const rows: string[][] = []
   for (const name of SHAPES) {
-    const cases: { [size: string]: Case } = {}
-    for (const size of [BASE, ...SIZES]) {
-      const plan = compile(resolvedShape(name, size), `${name} ${size}`)
-      cases[`${size}`] = async () => {
-        const times = TASKS_A_ROUND / size
-        const ms = await elapsedMs(async () => {
-          for (let time = 0; time < times; time++) await run(plan)
-        })
-        return (ms * 1000) / TASKS_A_ROUND
-      }
-    }
-    const figures = await alternate(cases)
-    const base = figures[`${BASE}`] ?? []
-    rows.push([name, `${BASE}`, spreadText(base), '', '', ''])
     for (const size of SIZES) {
-      const figure = figures[`${size}`] ?? []
-      const times = ratios(figure, base)
+      const cases = { small: caseOf(run, name, BASE), large: caseOf(run, name, size) }
+      const { small, large } = await alternate(cases, { rounds: ROUNDS })
+      const times = ratios(large, small)
       rows.push([
         name,
         `${size}`,
-        spreadText(figure),
+        spreadText(large),
+        spreadText(small),
         spreadText(times),
         goalText(GOAL),
         verdict(times, GOAL),
@@ -53,4 +45,16 @@ async function measure(run: (plan: Plan) => unknown): Promise<void> {
     }
   }
   printTable(headings, rows)
+}
+
+/** Microseconds a task. */
+function caseOf(run: Drive, name: ShapeName, size: number): Case {
+  const plan = compile(resolvedShape(name, size), `${name} ${size}`)
+  const times = TASKS_A_ROUND / size
+  return async () => {
+    const ms = await elapsedMs(async () => {
+      for (let time = 0; time < times; time++) await run(plan)
+    })
+    return (ms * 1000) / TASKS_A_ROUND
+  }
 }

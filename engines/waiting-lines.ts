@@ -105,7 +105,7 @@ export class LinePerFlow<T extends Waiting> implements WaitingLine<T> {
 
 /** First in, first out. */
 export class Fifo<T> {
-  #items: T[] = []
+  #items: (T | undefined)[] = []
   #head = 0
 
   get isEmpty(): boolean {
@@ -119,6 +119,7 @@ export class Fifo<T> {
   shift(): T | undefined {
     if (this.isEmpty) return undefined
     const item = this.#items[this.#head]
+    this.#items[this.#head] = undefined // what was taken is not kept alive from here
     this.#head += 1
     if (this.isEmpty) this.clear()
     else if (this.#head >= 1024 && this.#head * 2 >= this.#items.length) {

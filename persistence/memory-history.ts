@@ -4,7 +4,7 @@
  */
 import type { HistoryRecord } from '../src/machine/records.ts'
 import { ATOM_STATES, FLOW_STATES } from '../src/machine/states.ts'
-import { isWord, Pieces } from './memory-pieces.ts'
+import { isWord, numbersOf, Pieces } from './memory-pieces.ts'
 
 const KINDS = ['flow', 'task', 'retry'] as const
 const STATES = [...new Set([...ATOM_STATES, ...FLOW_STATES])]
@@ -20,8 +20,8 @@ const WHOLE = -1
 
 export class MemoryHistory {
   readonly #names = new Pieces<string>()
-  readonly #times = new Pieces<number>()
-  readonly #codes = new Pieces<number>()
+  /** Of each row its time and its code. */
+  readonly #numbers = new Pieces<number>()
   /** Rows that say more than fits, by place. */
   readonly #whole = new Map<number, HistoryRecord>()
   /** Number and time of the first row: what others have is kept as how far it is from these. */
@@ -29,7 +29,7 @@ export class MemoryHistory {
   #since = 0
 
   add(row: HistoryRecord): void {
-    const place = this.#codes.length
+    const place = this.#names.length
     if (place === 0) {
       this.#first = row.seq
       this.#since = row.at
@@ -39,13 +39,13 @@ export class MemoryHistory {
     const code = isPlain ? codeOf(row) : WHOLE
     if (code === WHOLE) this.#whole.set(place, row)
     this.#names.push(row.name)
-    this.#times.push(isPlain ? elapsed : 0)
-    this.#codes.push(code)
+    this.#numbers.push(isPlain ? elapsed : 0)
+    this.#numbers.push(code)
   }
 
   /** At most `limit` rows whose number is above `after`. */
   after(after: number, limit: number): readonly HistoryRecord[] {
-    const { length } = this.#codes
+    const { length } = this.#names
     // Numbered without gaps, so the place of a number is known; the scan is for jobs whose numbers began later.
     let from = Math.max(0, Math.min(after, length))
     while (from > 0 && this.#row(from - 1).seq > after) from -= 1
@@ -57,14 +57,14 @@ export class MemoryHistory {
   }
 
   #row(place: number): HistoryRecord {
-    const code = this.#codes.at(place)
+    const code = this.#numbers.at(2 * place + 1)
     if (code === WHOLE) return this.#whole.get(place) as HistoryRecord // put there when it was added
     const call = code & MASK
     const attempt = (code >> COUNT_BITS) & MASK
     const states = code >> (2 * COUNT_BITS)
     return {
       seq: this.#first + place,
-      at: this.#since + this.#times.at(place),
+      at: this.#since + this.#numbers.at(2 * place),
       kind: KINDS[states >> (2 * STATE_BITS)] as HistoryRecord['kind'], // as it was written
       name: this.#names.at(place),
       from: STATES[(states >> STATE_BITS) & STATE_MASK] as HistoryRecord['from'], // the same
@@ -92,8 +92,4 @@ function codeOf({ kind, from, state, attempt, call, failure }: HistoryRecord): n
 
 function isSmall(count: number | null): boolean {
   return count === null || (count >= 0 && count <= MAX_COUNT)
-}
-
-function numbersOf<T extends string>(names: readonly T[]): ReadonlyMap<T, number> {
-  return new Map(names.map((name, number) => [name, number]))
 }

@@ -6,6 +6,11 @@ export function isWord(number: number): boolean {
   return (number | 0) === number
 }
 
+/** A number for each name, from 0: what few names take in a number with others. */
+export function numbersOf<T>(names: readonly T[]): ReadonlyMap<T, number> {
+  return new Map(names.map((name, number) => [name, number]))
+}
+
 /** Values in one piece. */
 const PIECE = 1024
 const SHIFT = 10

@@ -9,13 +9,13 @@
 import type { AtomRecord, CallRecord, Direction } from '../src/machine/records.ts'
 import { DIRECTIONS } from '../src/machine/records.ts'
 import { ATOM_STATES, type AtomState } from '../src/machine/states.ts'
-import { isWord, Pieces } from './memory-pieces.ts'
+import { isWord, numbersOf, Pieces } from './memory-pieces.ts'
 import type { ResultRef } from './store.ts'
 
 const OUTCOMES = [null, 'success', 'failure', 'unknown'] as const
-const STATE_NUMBERS: ReadonlyMap<AtomState, number> = new Map(
-  ATOM_STATES.map((name, at) => [name, at]),
-)
+const OUTCOME_NUMBERS = numbersOf(OUTCOMES)
+const STATE_NUMBERS = numbersOf(ATOM_STATES)
+const DIRECTION_NUMBERS = numbersOf(DIRECTIONS)
 
 /** In place of the number of a row that is kept as it came, and of one that is not there. */
 const WHOLE = -1
@@ -24,14 +24,12 @@ const NONE = -2
 export class MemoryRows {
   /** Places of atoms, by path, in the order in which they were first written. */
   readonly #places = new Map<string, number>()
+  /** Of each atom its code and its last call, as a place among the calls. */
   readonly #atoms = new Pieces<number>()
   readonly #wholeAtoms = new Map<number, AtomRecord>()
-  /** The last call of each atom, as a place among the calls. */
-  readonly #lastCalls = new Pieces<number>()
   readonly #callAtoms = new Pieces<string>()
-  readonly #callCodes = new Pieces<number>()
-  readonly #startedAt = new Pieces<number>()
-  readonly #endedAt = new Pieces<number>()
+  /** Of each call its code, and when it started and ended. */
+  readonly #calls = new Pieces<number>()
   /** When the first call started: times of others are kept as how far they are from it. */
   #since = 0
   readonly #wholeCalls = new Map<number, CallRecord>()
@@ -43,7 +41,7 @@ export class MemoryRows {
     const code = atomCode(record)
     if (code === WHOLE) this.#wholeAtoms.set(place, record)
     else if (this.#wholeAtoms.size > 0) this.#wholeAtoms.delete(place)
-    this.#atoms.set(place, code)
+    this.#atoms.set(2 * place, code)
   }
 
   atom(path: string): AtomRecord | undefined {
@@ -66,11 +64,11 @@ export class MemoryRows {
   }
 
   addCall(record: CallRecord): void {
-    const call = this.#callCodes.length
+    const call = this.#callAtoms.length
     const place = this.#placeOf(record.atom)
-    const before = this.#lastCalls.at(place)
+    const before = this.#atoms.at(2 * place + 1)
     if (before !== NONE) this.#callsBefore.set(call, before)
-    this.#lastCalls.set(place, call)
+    this.#atoms.set(2 * place + 1, call)
     if (call === 0) this.#since = record.startedAt
     const startedAt = record.startedAt - this.#since
     const endedAt = record.endedAt - this.#since
@@ -78,15 +76,15 @@ export class MemoryRows {
     const code = isPlain ? callCode(record) : WHOLE
     if (code === WHOLE) this.#wholeCalls.set(call, record)
     this.#callAtoms.push(record.atom)
-    this.#callCodes.push(code)
-    this.#startedAt.push(isPlain ? startedAt : 0)
-    this.#endedAt.push(isPlain ? endedAt : 0)
+    this.#calls.push(code)
+    this.#calls.push(isPlain ? startedAt : 0)
+    this.#calls.push(isPlain ? endedAt : 0)
   }
 
   /** Whether there is a call of that number or a later one: numbers of an atom's direction only grow, so the last one tells. */
   hasCall({ atom, direction, call }: ResultRef): boolean {
     const place = this.#places.get(atom)
-    let at = place === undefined ? NONE : this.#lastCalls.at(place)
+    let at = place === undefined ? NONE : this.#atoms.at(2 * place + 1)
     while (at !== NONE) {
       const row = this.#call(at)
       if (row.direction === direction) return row.call >= call
@@ -99,11 +97,11 @@ export class MemoryRows {
   calls(atom?: string): CallRecord[] {
     const calls: CallRecord[] = []
     if (atom === undefined) {
-      for (let at = 0; at < this.#callCodes.length; at++) calls.push(this.#call(at))
+      for (let at = 0; at < this.#callAtoms.length; at++) calls.push(this.#call(at))
       return calls
     }
     const place = this.#places.get(atom)
-    let at = place === undefined ? NONE : this.#lastCalls.at(place)
+    let at = place === undefined ? NONE : this.#atoms.at(2 * place + 1)
     while (at !== NONE) {
       calls.push(this.#call(at))
       at = this.#callsBefore.get(at) ?? NONE
@@ -114,15 +112,15 @@ export class MemoryRows {
   #placeOf(path: string): number {
     const known = this.#places.get(path)
     if (known !== undefined) return known
-    const place = this.#atoms.length
+    const place = this.#places.size
     this.#places.set(path, place)
     this.#atoms.push(NONE)
-    this.#lastCalls.push(NONE)
+    this.#atoms.push(NONE)
     return place
   }
 
   #atom(path: string, place: number): AtomRecord | undefined {
-    const code = this.#atoms.at(place)
+    const code = this.#atoms.at(2 * place)
     if (code === NONE) return undefined
     if (code === WHOLE) return this.#wholeAtoms.get(place)
     return {
@@ -145,7 +143,7 @@ export class MemoryRows {
   }
 
   #call(at: number): CallRecord {
-    const code = this.#callCodes.at(at)
+    const code = this.#calls.at(3 * at)
     if (code === WHOLE) return this.#wholeCalls.get(at) as CallRecord // put there when it was added
     return {
       atom: this.#callAtoms.at(at),
@@ -153,8 +151,8 @@ export class MemoryRows {
       call: (code >> 12) & 4095,
       attempt: code & 4095,
       outcome: OUTCOMES[(code >> 24) & 3] ?? 'unknown',
-      startedAt: this.#since + this.#startedAt.at(at),
-      endedAt: this.#since + this.#endedAt.at(at),
+      startedAt: this.#since + this.#calls.at(3 * at + 1),
+      endedAt: this.#since + this.#calls.at(3 * at + 2),
       failure: null,
     }
   }
@@ -175,7 +173,7 @@ function atomCode(record: AtomRecord): number {
   if (!isPlain || Math.max(attempt, executeCalls, revertCalls) > 255) return WHOLE
   const kind = record.kind === 'retry' ? 1 : 0
   const state = STATE_NUMBERS.get(record.state) as number // all are numbered
-  const outcome = OUTCOMES.indexOf(record.outcome)
+  const outcome = OUTCOME_NUMBERS.get(record.outcome) as number // the same
   return (
     (kind << 30) |
     (state << 26) |
@@ -189,6 +187,7 @@ function atomCode(record: AtomRecord): number {
 /** Bits: direction 2, outcome 2, then 12 each for call and attempt. */
 function callCode({ direction, outcome, call, attempt, failure }: CallRecord): number {
   if (failure !== null || Math.max(call, attempt) > 4095) return WHOLE
-  const names = (DIRECTIONS.indexOf(direction) << 2) | OUTCOMES.indexOf(outcome)
-  return (names << 24) | (call << 12) | attempt
+  const directionNumber = DIRECTION_NUMBERS.get(direction) as number // all are numbered
+  const outcomeNumber = OUTCOME_NUMBERS.get(outcome) as number // the same
+  return (directionNumber << 26) | (outcomeNumber << 24) | (call << 12) | attempt
 }
