@@ -16,7 +16,7 @@ import { allEnd } from './load.ts'
 
 /** Nothing else runs on this machine: what is promised, at the rate for which it is. */
 const IS_ALONE = process.env['ZAGFLOW_TEST_LONG'] === 'yes'
-const COUNT = Number(process.env['ZAGFLOW_TEST_DELAYS'] ?? (IS_ALONE ? 10_000 : 400))
+const COUNT = Number(process.env['ZAGFLOW_TEST_DELAYS'] ?? (IS_ALONE ? 10_000 : 200))
 const LONGEST_MS = Number(process.env['ZAGFLOW_TEST_LONGEST_DELAY_MS'] ?? 8000)
 const SEED = Number(process.env['ZAGFLOW_TEST_FIRST_SEED'] ?? 1)
 const SHORTEST_MS = 50
@@ -26,7 +26,7 @@ const PARK_AFTER_MS = IS_ALONE ? 60_000 : 1000
 const MAX_FLOWS = IS_ALONE ? COUNT : 500
 const DUE_A_SECOND = 500
 /** Jobs that are posted in a second: what becomes due stays far below the limit. */
-const POSTED_A_SECOND = IS_ALONE ? 100 : 40
+const POSTED_A_SECOND = IS_ALONE ? 100 : 10
 /** The database's clock is read over a connection. */
 const CLOCK_MS = 5
 
