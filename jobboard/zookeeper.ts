@@ -86,7 +86,7 @@ export class ZooKeeperBoard implements JobBoard {
     const tell = (event: BoardEvent): void => this.#tell(event)
     const aside = new Aside(client, paths, logger)
     const window = (this.#window = new Window(resolved.window, { client, paths, clock }))
-    const inventory = (this.#inventory = new Inventory(client, paths, { clock, logger }))
+    const inventory = (this.#inventory = new Inventory(client, paths, { clock, logger, scanMs }))
     const findPlaces = () => inventory.places()
     const ending = (this.#ending = new Ending({ client, paths, candidates, held, findPlaces }))
     const lookout = (this.#lookout = new Lookout({

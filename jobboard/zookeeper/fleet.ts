@@ -44,7 +44,8 @@ export function fleetOf(parts: FleetParts): BoardFleet {
     resign: () => run(() => leadership.resign(id())),
     postings: () =>
       run(async () => {
-        const [places] = await Promise.all([inventory.places(), inventory.audit()])
+        const [places, isAudited] = await Promise.all([inventory.places(), inventory.audit()])
+        if (isAudited) await registration.members()
         const read = [...places.keys()].flatMap((key) => readKey(key) ?? [])
         return new Set(read.map(({ jobId, posting }) => `${jobId}.${posting}`))
       }),

@@ -11,8 +11,8 @@ import type { NodeStat, ZooKeeperClient } from './contract.ts'
 import { readBucketName, readJobName, readKey, type BoardPaths } from './names.ts'
 import { ifThere, isReply } from './refusals.ts'
 
-/** Claims are looked through for such of no session so often. */
-const AUDIT_EVERY_MS = 30_000
+/** Claims are looked through for such of no session once in so many scans. */
+const AUDIT_SCANS = 6
 const AT_ONCE = 200
 
 interface Listing {
@@ -26,6 +26,7 @@ export class Inventory {
   readonly #paths: BoardPaths
   readonly #clock: Clock
   readonly #logger: Logger
+  readonly #auditMs: number
   #listings = new Map<string, Listing>()
   /** Claims that were seen to belong to a session, or were new in the last audit. */
   #audited = new Map<string, 'new' | 'sound'>()
@@ -35,12 +36,17 @@ export class Inventory {
   constructor(
     client: ZooKeeperClient,
     paths: BoardPaths,
-    { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+    {
+      clock,
+      logger,
+      scanMs,
+    }: { readonly clock: Clock; readonly logger: Logger; readonly scanMs: number },
   ) {
     this.#client = client
     this.#paths = paths
     this.#clock = clock
     this.#logger = logger
+    this.#auditMs = scanMs * AUDIT_SCANS
   }
 
   /** Where each posting stands: `<bucket>/<name>` by key. Callers at one time share one answer. */
@@ -66,10 +72,10 @@ export class Inventory {
     return this.#childrenOf(this.#paths.claims)
   }
 
-  /** Removes claims that no session would ever end (I2), now and then. */
-  async audit(): Promise<void> {
+  /** Removes claims that no session would ever end (I2), now and then. False: it was done not long ago. */
+  async audit(): Promise<boolean> {
     const now = this.#clock.now()
-    if (now - this.#auditedAt < AUDIT_EVERY_MS) return
+    if (now - this.#auditedAt < this.#auditMs) return false
     this.#auditedAt = now
     const before = this.#audited
     this.#audited = new Map()
@@ -83,6 +89,7 @@ export class Inventory {
     for (let at = 0; at < old.length; at += AT_ONCE) {
       await Promise.all(old.slice(at, at + AT_ONCE).map((name) => this.#auditOne(name)))
     }
+    return true
   }
 
   async #auditOne(name: string): Promise<void> {

@@ -93,11 +93,18 @@ export class Registration {
     for (const wake of [...this.#wakers]) wake()
   }
 
-  /** Those that live, by name, with what they say of themselves. */
+  /** Those that live, by name, with what they say of themselves. Registrations of no session are removed (M1). */
   async members(): Promise<readonly MemberData[]> {
-    const names = await this.#list()
-    const found = await Promise.all(names.map((name) => this.#read(this.#pathOf(name))))
-    return found.flatMap((one) => one?.data ?? [])
+    const found = await Promise.all(
+      (await this.#list()).map(async (name) => {
+        const path = this.#pathOf(name)
+        const one = await this.#read(path)
+        if (one === null || one.owner !== null) return one?.data ?? null
+        await this.#removeGhost(path)
+        return null
+      }),
+    )
+    return found.filter((one) => one !== null)
   }
 
   /** Begins to look at who comes and goes, for {@link RegistrationOptions.onMembers}. */
@@ -164,7 +171,7 @@ export class Registration {
 
   /** M1. */
   async #register(member: FleetMember): Promise<void> {
-    const { client, clock, board, logger } = this.#options
+    const { client, clock, board } = this.#options
     const path = this.#pathOf(member.name)
     const where = { board, host: hostname(), pid: process.pid, sessionMs: client.sessionTimeoutMs }
     let deadline: number | null = null
@@ -184,9 +191,9 @@ export class Registration {
       const { data, owner } = found
       if (data?.id === member.id && owner === client.sessionId) return
       if (owner === null || data?.id === member.id) {
-        // Of an earlier session of ours, or of nobody: no session would ever end it.
-        if (owner === null) logger.warn({ node: path }, 'removed a registration without a session')
-        await ifThere(client.remove(path))
+        // Of nobody: no session would ever end it. Or of an earlier session of ours.
+        if (owner === null) await this.#removeGhost(path)
+        else await ifThere(client.remove(path))
         continue
       }
       deadline ??= clock.now() + (data?.sessionMs ?? client.sessionTimeoutMs) + MARGIN_MS
@@ -209,6 +216,12 @@ export class Registration {
       cancel()
       this.#wakers.delete(wake)
     }
+  }
+
+  async #removeGhost(path: string): Promise<void> {
+    const { client, logger } = this.#options
+    await ifThere(client.remove(path))
+    logger.warn({ node: path }, 'removed a registration that belongs to no session')
   }
 
   #conflict(member: FleetMember, other: MemberData | null): ConflictError {

@@ -57,7 +57,9 @@ export async function statusOf(parts: StatusParts): Promise<ZooKeeperBoardStatus
   return {
     session: { state, id, timeoutMs, server },
     servers: parts.servers,
-    postings: [...counts].map(([priority, number]) => ({ priority, count: number })),
+    postings: [...counts].flatMap(([priority, number]) =>
+      number === 0 ? [] : { priority, count: number },
+    ),
     window: { size: window.size, used: [...counts.values()].reduce((sum, one) => sum + one, 0) },
     claims: { all: claims?.children ?? 0, own: held.size, doubtful: claimer.doubtful },
     members: members.map((member) => member.name),
