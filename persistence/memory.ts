@@ -4,8 +4,8 @@
  *
  * Invariants
  * M1  A call runs to its end without giving way, so each is a transaction.
- * M2  Records are kept as they are given (they are immutable) and given out as copies or as they are; nobody can reach
- *     the inside through them.
+ * M2  Records are kept as they are given (they are immutable) or as what they say (`memory-rows.ts`), and given out as copies or
+ *     as they are; nobody can reach the inside through them.
  * M3  A commit costs the rows it carries, never the size of the flow; claiming and promoting cost the logarithm of the backlog.
  */
 import type { Clock } from '../src/base/clock.ts'
