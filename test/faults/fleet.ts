@@ -146,11 +146,14 @@ export class Fleet {
     return Math.round(performance.now() - startedAt)
   }
 
-  /** Posts work of all shapes while `strike` is under way, then waits until every job has ended. */
+  /**
+   * Posts work of all shapes while `strike` is under way, then waits until every job has ended: for long, since each call that was
+   * redelivered runs in a process of its own, and a busy machine is slow to start one.
+   */
   async under(
     seed: number,
     strike: (random: Random) => Promise<void>,
-    { withinMs = 90_000 }: { readonly withinMs?: number } = {},
+    { withinMs = 180_000 }: { readonly withinMs?: number } = {},
   ): Promise<void> {
     const { works } = this
     await underLoad(this.store, { seed: seed + 1, works }, () => strike(new Random(seed)))

@@ -42,7 +42,7 @@ for (const kind of ['sqlite', 'postgres'] as const) {
         running[running.indexOf(victim)] = start()
       }
     })
-    await allEnd(store, running, { withinMs: 90_000 })
+    await allEnd(store, running, { withinMs: 180_000 })
     for (const conductor of running) {
       await conductor.prints('ready', { withinMs: 60_000 })
       conductor.kill('SIGTERM')

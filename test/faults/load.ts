@@ -109,7 +109,7 @@ export async function tasksEnd(ledger: string, count: number): Promise<void> {
 export async function allEnd(
   store: Store,
   running: readonly NodeProcess[],
-  { withinMs = 60_000 }: { readonly withinMs?: number } = {},
+  { withinMs = 120_000 }: { readonly withinMs?: number } = {},
 ): Promise<void> {
   try {
     await eventually(async () => (await openJobs(store)) === 0, { withinMs, everyMs: 100 })

@@ -28,7 +28,7 @@ interface Strikes {
 /** Conductors and workers under load over a broker that is struck; null where PostgreSQL is missing (the test is skipped). */
 async function survive(
   t: TestContext,
-  { url, times, strike, withinMs = 90_000 }: Strikes,
+  { url, times, strike, withinMs = 180_000 }: Strikes,
 ): Promise<Findings | null> {
   const fleet = await Fleet.start(t, {
     store: 'postgres',
@@ -106,7 +106,7 @@ test(
         await tasksEnd(fleet.ledger, 30)
         await node.start()
       },
-      withinMs: 180_000,
+      withinMs: 300_000,
     })
     if (findings === null) return
     assert.equal(findings.again, 0, 'a majority always held what was confirmed')
