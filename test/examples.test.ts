@@ -136,6 +136,20 @@ describe('the examples', () => {
     ])
   })
 
+  it('10 posts a flow again and again, and says what can never fire', async () => {
+    assertTold(await example('10-schedule/main.js'), [
+      'frequent: added',
+      '2030-03-30 02:30:00',
+      '2030-03-31 03:00:00',
+      '2030-04-01 02:30:00',
+      'InvalidInputError: the schedule "never" does not fit: cron: it would never fire: no date matches',
+      'counted the first',
+      'counted 1s',
+      'counted 1s',
+      'frequent paused, nightly active',
+    ])
+  })
+
   it('09 runs one flow in Python and in TypeScript', async (t) => {
     const [found, broker] = [pythonWithPika(), await rabbitmq()]
     if ('missing' in found) return t.skip(found.missing)

@@ -23,6 +23,7 @@ test('there are the commands that users look for', () => {
   const names = commands.map(([name]) => name.replace('zagflow ', '')).sort()
   assert.deepEqual(names, [
     'conductor',
+    'conductors',
     'db migrate',
     'db prune',
     'db status',
@@ -50,6 +51,15 @@ test('there are the commands that users look for', () => {
     'jobs watch',
     'post',
     'run',
+    'schedule add',
+    'schedule list',
+    'schedule pause',
+    'schedule remove',
+    'schedule reset',
+    'schedule resume',
+    'schedule schema',
+    'schedule show',
+    'schedule sync',
     'worker',
     'workers',
   ])

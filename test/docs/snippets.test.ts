@@ -9,6 +9,8 @@ import { createProgram } from '../../src/cli/program.ts'
 import { Terminal } from '../../src/cli/terminal.ts'
 import { loadFlow } from '../../src/flow/load.ts'
 import { flowJsonSchema } from '../../src/flow/json-schema.ts'
+import { readScheduleFile } from '../../src/schedule/file.ts'
+import { scheduleJsonSchema } from '../../src/schedule/json-schema.ts'
 import { readFile } from '../support/repository.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 import { compileFolder } from '../types/compiler.ts'
@@ -122,6 +124,22 @@ function problemOf(program: Command, words: readonly string[]): string | undefin
   const unknown = options.find((option) => !command.options.some(({ long }) => long === option))
   return unknown === undefined || unknown === '--help' ? undefined : `no option ${unknown}`
 }
+
+test('the schema of files of schedules that is shipped is the one of this version', () => {
+  assert.deepEqual(
+    JSON.parse(readFile('schema/schedules.schema.json')),
+    JSON.parse(JSON.stringify(scheduleJsonSchema())),
+    'npm run build',
+  )
+})
+
+test('the YAML of documents that is a file of schedules is one', () => {
+  const files = blocks.filter(({ language, text }) => language === 'yaml' && /^group:/m.test(text))
+  assert.ok(files.length > 0, 'the one of docs/schedules.md was found')
+  for (const { place, text } of files) {
+    assert.doesNotThrow(() => readScheduleFile(text, `${place}.yaml`), place)
+  }
+})
 
 test('the schema of flow documents that is shipped is the one of this version', () => {
   assert.deepEqual(
