@@ -3,7 +3,7 @@
  *
  * Invariants
  * Y1  Nothing is stored of what is refused: state, versions and input are checked before.
- * Y2  What is kept is decided on rows that were read together, and stored only if the job is still as it was then.
+ * Y2  What is kept is decided on rows that were read, and stored only if run and revision of the job are still the same.
  */
 import { isDeepStrictEqual } from 'node:util'
 import { ConflictError, NotFoundError, UsageError } from '../base/errors.ts'
@@ -16,7 +16,13 @@ import { RESOLVED_FORMAT, SEMANTICS, type ResolvedDocument } from '../flow/resol
 import { compileTemplate } from '../flow/template.ts'
 import { carryOver } from '../machine/carry-over.ts'
 import type { AtomRecord } from '../machine/records.ts'
-import type { CarriedRun, FlowDetail, JobRecord, Store } from '../../persistence/store.ts'
+import type {
+  CarriedRun,
+  FlowDetail,
+  JobRecord,
+  LoadedFlow,
+  Store,
+} from '../../persistence/store.ts'
 import { tellBoard, type BoardPlace } from './tell-board.ts'
 
 /** How a job runs again. */
@@ -88,33 +94,33 @@ export async function decideRetry(
   if (from !== 'start' && from !== 'failed') {
     throw new UsageError(`retry(): from: expected "start" or "failed", got ${String(from)}`)
   }
-  const found = await store.job(jobId)
-  if (found === null) throw new NotFoundError('job', jobId)
+  // Y2: the rows, where they are needed, in the same look as the job.
+  const isFromFailed = from === 'failed'
+  const [loaded] = isFromFailed ? await store.load([jobId]) : []
+  const found = isFromFailed ? loaded : await store.job(jobId)
+  if (found === undefined || found === null) throw new NotFoundError('job', jobId)
   const { job, detail } = found
   if (job.endedAt === null) {
     throw new ConflictError(`the job ${jobId}`, 'it has not ended', {
       hint: `cancel it first, or wait: zagflow jobs watch ${jobId}`,
     })
   }
-  const isFromFailed = from === 'failed'
   if (isFromFailed) refuseNothingFailed(job, detail)
-  const stored = await store.document(detail.document)
-  if (stored === null) throw new NotFoundError('document', detail.document)
-  const document = stored as unknown as ResolvedDocument // stored by `post` alone
+  const document = await documentOf(store, detail.document)
   const input = inputOf(document, detail.input, options.input)
   const flowId = uuidV7()
   const run = detail.run + 1
-  if (!isFromFailed) {
+  if (loaded === undefined) {
     return { flowId, input, carried: undefined, retried: { run, kept: [], outdated: [] } }
   }
-  const { plan, carried } = await carriedRun(store, jobId, document)
+  const { plan, carried } = carriedRun(loaded, document)
   const kept = carried.atoms.filter(({ kind, state }) => kind === 'task' && state === 'SUCCESS')
   const changed = input === undefined ? [] : changedSymbols(detail.input, input)
   const outdated = kept.filter(({ path }) => readsAny(plan, path, changed, kept))
   return {
     flowId,
     input,
-    // Y2, also where nothing is kept: it begins at its start then.
+    // Where nothing is kept it begins at its start.
     carried: carried.atoms.length === 0 ? undefined : carried,
     retried: {
       run,
@@ -122,6 +128,31 @@ export async function decideRetry(
       outdated: outdated.map(({ path }) => path),
     },
   }
+}
+
+/** Documents that were read, by store and hash: they never change, and many jobs have the same. */
+const documents = new WeakMap<Store, Map<string, ResolvedDocument>>()
+const MOST = 100
+
+async function documentOf(store: Store, hash: string): Promise<ResolvedDocument> {
+  const known = documents.get(store) ?? new Map<string, ResolvedDocument>()
+  documents.set(store, known)
+  const there = known.get(hash)
+  if (there !== undefined) return there
+  const stored = await store.document(hash)
+  if (stored === null) throw new NotFoundError('document', hash)
+  const document = stored as unknown as ResolvedDocument // stored by `post` alone
+  if (known.size >= MOST) known.clear()
+  known.set(hash, document)
+  return document
+}
+
+const plans = new WeakMap<ResolvedDocument, Plan>()
+
+function planOf(document: ResolvedDocument, hash: string): Plan {
+  const plan = plans.get(document) ?? compile(document, hash)
+  plans.set(document, plan)
+  return plan
 }
 
 function inputOf(
@@ -153,22 +184,18 @@ function refuseNothingFailed(job: JobRecord, detail: FlowDetail): void {
   }
 }
 
-/** Y2. */
-async function carriedRun(
-  store: Store,
-  jobId: string,
+function carriedRun(
+  loaded: LoadedFlow,
   document: ResolvedDocument,
-): Promise<{ readonly plan: Plan; readonly carried: CarriedRun }> {
-  const [loaded] = await store.load([jobId])
-  if (loaded === undefined) throw new NotFoundError('job', jobId)
+): { readonly plan: Plan; readonly carried: CarriedRun } {
   const { job, detail } = loaded
   try {
-    const plan = compile(document, detail.document)
+    const plan = planOf(document, detail.document)
     const { revision } = job
     return { plan, carried: { flowId: detail.id, revision, ...carryOver(plan, loaded) } }
   } catch (error) {
     const why = `its rows do not fit its flow: ${toFailure(error).message}`
-    throw new ConflictError(`the job ${jobId}`, why, { hint: 'run it again from its start' })
+    throw new ConflictError(`the job ${job.id}`, why, { hint: 'run it again from its start' })
   }
 }
 
