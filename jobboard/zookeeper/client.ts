@@ -77,6 +77,7 @@ export class GuardedClient implements ZooKeeperClient {
       const leftMs = Math.max(0, endAt - clock.now())
       if (!(await this.#keeper.whenConnected(leftMs, signal))) {
         if (signal?.aborted) throw this.#unavailable('the caller gave up', signal.reason)
+        if (this.#keeper.isClosing) throw this.#unavailable('the client is closed')
         const fault = this.#keeper.lastFault()
         const because = fault === undefined ? '' : ` (${fault})`
         throw this.#unavailable(`no session within ${withinMs} ms${because}`)

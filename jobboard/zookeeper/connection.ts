@@ -25,6 +25,10 @@ import {
 
 /** No message of a server is longer: a listing of a million names fits. */
 const LONGEST_MESSAGE_BYTES = 64 * 1024 * 1024
+/** Requests that wait for an answer at a time: as many as a server takes from all its clients before it stops reading. */
+const MOST_WRITTEN = 1000
+/** Bytes that wait for the socket, at which nothing more is written. */
+const MOST_BUFFERED_BYTES = 256 * 1024
 /** Above, numbers of requests begin at 1 again; they are 31 bits. */
 const LAST_XID = 2 ** 30
 const XID = { notification: -1, ping: -2, authentication: -4 } as const
@@ -95,10 +99,14 @@ export class Connection {
   readonly #manager: ConnectionManager
   readonly #socket: net.Socket
   readonly #frames = new Frames(LONGEST_MESSAGE_BYTES)
-  readonly #pending = new Map<JuteRequest, { readonly packet: Packet; readonly sentAt: number }>()
+  /** Not written yet, in order. */
+  readonly #outbox = new Set<Packet>()
+  /** Written, with the time of it, and not answered yet. */
+  readonly #pending = new Map<Packet, number>()
   /** When the pings that are not answered yet were sent. */
   readonly #pings: number[] = []
   #isClosed = false
+  #isEnding = false
   #isCorked = false
   #socketError: string | undefined
   #cancelTimer = (): void => {}
@@ -135,10 +143,11 @@ export class Connection {
     socket.once(options.tls ? 'secureConnect' : 'connect', () => this.#greet())
     socket.on('data', (bytes: Buffer) => this.#read(bytes))
     socket.on('drain', () => {
-      if (!this.#isClosed) manager.onSocketDrain()
+      if (!this.#isClosed) this.#pump()
     })
-    socket.on('error', (error: Error) => {
-      this.#socketError = error.message || String(error)
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      // Where several addresses of a host have failed there is only a code.
+      this.#socketError = error.message || error.code || String(error)
     })
     socket.on('close', () => this.close(this.#socketError ?? 'the server closed the connection'))
     this.#setTimer(clock.now() + options.withinMs, () =>
@@ -171,15 +180,8 @@ export class Connection {
 
   /** Queues a packet behind those before it. Only while it is open. */
   send(packet: Packet): void {
-    const { request } = packet
-    this.#pending.set(request, { packet, sentAt: this.#clock.now() })
-    this.#queue(request, (payload) => {
-      const exchange = this.#pending.get(request)
-      if (exchange === undefined) return // It was given up.
-      this.#pending.delete(request)
-      this.#prove(exchange.sentAt)
-      exchange.packet.answered(this.#code, payload)
-    })
+    this.#outbox.add(packet)
+    this.#pump()
   }
 
   /**
@@ -187,24 +189,19 @@ export class Connection {
    * should have come by now. If what was sent later has been answered, it never comes, and the connection is closed.
    */
   withdraw(packet: Packet, options: { readonly isOverdue: boolean }): boolean {
-    const { request } = packet
-    const exchange = this.#pending.get(request)
-    this.#pending.delete(request)
-    if (isWritten(request)) {
-      if (options.isOverdue && exchange !== undefined && exchange.sentAt < this.#provenAt) {
-        this.close('an answer was lost on its way')
-      }
-      return true
+    if (this.#outbox.delete(packet)) return false
+    const sentAt = this.#pending.get(packet)
+    this.#pending.delete(packet)
+    if (options.isOverdue && sentAt !== undefined && sentAt < this.#provenAt) {
+      this.close('an answer was lost on its way')
     }
-    const queue = this.#manager.packetQueue.queue
-    const index = queue.findIndex((other) => other.request === request)
-    if (index >= 0) queue.splice(index, 1)
-    return false
+    return true
   }
 
   /** Asks the server to end the session, behind all that was sent before; the server closes then. */
   endSession(): void {
-    if (this.isOpen) this.#manager.close()
+    this.#isEnding = true
+    this.#pump()
   }
 
   /** Ends it now. A second call does nothing. */
@@ -215,9 +212,11 @@ export class Connection {
     // Nothing more is written, and no reply is waited for.
     this.#manager.state = managerStates.closed
     this.#socket.destroy()
-    const pending = [...this.#pending.values()]
+    const [written, unwritten] = [[...this.#pending.keys()], [...this.#outbox]]
     this.#pending.clear()
-    for (const { packet } of pending) packet.lost(isWritten(packet.request), reason)
+    this.#outbox.clear()
+    for (const packet of written) packet.lost(true, reason)
+    for (const packet of unwritten) packet.lost(false, reason)
     this.#events.closed(reason)
   }
 
@@ -238,6 +237,7 @@ export class Connection {
       }
       // A long answer that comes slowly is one, too.
       if (answers > 0 || wasPartial) this.#heardAt = this.#clock.now()
+      this.#pump()
     })
   }
 
@@ -313,6 +313,32 @@ export class Connection {
     this.#events.notified({ type, path })
   }
 
+  /** Writes what there is room for. */
+  #pump(): void {
+    if (!this.isOpen) return
+    for (const packet of this.#outbox) {
+      if (this.#pending.size >= MOST_WRITTEN) return
+      if (this.#socket.writableLength >= MOST_BUFFERED_BYTES) return
+      this.#outbox.delete(packet)
+      this.#write(packet)
+      if (this.#isClosed) return
+    }
+    if (this.#isEnding) this.#guarded(() => this.#manager.close())
+    this.#isEnding = false
+  }
+
+  #write(packet: Packet): void {
+    this.#pending.set(packet, this.#clock.now())
+    this.#queue(packet.request, (payload) => {
+      const sentAt = this.#pending.get(packet)
+      if (sentAt === undefined) return // It was given up.
+      this.#pending.delete(packet)
+      this.#prove(sentAt)
+      packet.answered(this.#code, payload)
+    })
+  }
+
+  /** The library writes it at once, whatever waits for the socket. */
   #queue(request: JuteRequest, answered: (payload: JuteRecord | null) => void): void {
     if (this.#manager.xid > LAST_XID) this.#manager.xid = 1
     this.#cork()
@@ -351,9 +377,4 @@ export class Connection {
       if (!this.#isClosed) fire()
     }, atMs)
   }
-}
-
-/** Requests get their number when they are written; 0 is none. */
-function isWritten(request: JuteRequest): boolean {
-  return request.header['xid'] !== 0
 }

@@ -3,10 +3,9 @@
  * at a time, its connection manager. Both are inner parts that have no published types; what is described here is checked when it is
  * loaded, so that another version of it fails at once and says so.
  *
- * The connection manager writes the handshake and the credentials, numbers and queues requests, holds them back while the socket
- * is full, and matches and reads replies. Everything else that it would do (connect, connect again, ping, time out, keep watches)
- * is done in `connection.ts` and above, because there it forgets callbacks, never notices a dead peer, and throws where nobody
- * catches.
+ * The connection manager writes the handshake, the credentials and requests, numbers them, and matches and reads replies. Everything
+ * else that it would do (connect, connect again, ping, time out, keep watches) is done in `connection.ts` and above, because there it
+ * forgets callbacks, never notices a dead peer, and throws where nobody catches.
  */
 import type net from 'node:net'
 
@@ -70,12 +69,10 @@ export interface ConnectionManager {
   sessionPassword: Buffer
   /** In ms; negotiated once the handshake was answered. */
   sessionTimeout: number
-  readonly packetQueue: { queue: { readonly request: JuteRequest }[] }
   connect(): void
   onSocketTimeout(): void
   onSocketConnected(): void
   onSocketData(bytes: Buffer): void
-  onSocketDrain(): void
   queue(
     request: JuteRequest,
     callback?: (error: unknown, response: JuteResponse | undefined) => void,
@@ -112,9 +109,7 @@ export function loadLibrary(): Promise<Library> {
 
 async function load(): Promise<Library> {
   const client = await import('node-zookeeper-client')
-  // Its package has no `exports`, and its types do not know this file.
-  const inner = 'node-zookeeper-client/lib/jute/index.js'
-  const loaded: unknown = await import(inner)
+  const loaded: unknown = await import('node-zookeeper-client/lib/jute/index.js')
   const jute = checkedJute(property(loaded, 'default'))
   const acls = {
     open: checkedAcls(property(client.ACL, 'OPEN_ACL_UNSAFE')),
@@ -157,7 +152,6 @@ function checkedManager(found: unknown): ConnectionManager {
     'onSocketTimeout',
     'onSocketConnected',
     'onSocketData',
-    'onSocketDrain',
     'queue',
     'close',
     'setState',
@@ -169,8 +163,6 @@ function checkedManager(found: unknown): ConnectionManager {
   for (const name of ['state', 'xid', 'sessionTimeout']) {
     if (typeof property(found, name) !== 'number') throw foreign(`connectionManager.${name}`)
   }
-  const queue = property(property(found, 'packetQueue'), 'queue')
-  if (!Array.isArray(queue)) throw foreign('connectionManager.packetQueue')
   return found as ConnectionManager
 }
 

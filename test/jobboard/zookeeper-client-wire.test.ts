@@ -25,6 +25,10 @@ test('a code that nobody knows refuses an operation, and does not end the proces
     '/broken': -1,
   }
   const fake = await fakeZookeeper(t, {
+    greeted(peer) {
+      peer.accept({ timeoutMs: 3210 })
+      return true
+    },
     requested({ xid, kind, body }, peer) {
       const code = kind === KIND.get && codes[body.subarray(4, -1).toString()]
       if (code) peer.reply(xid, { code })
@@ -32,6 +36,7 @@ test('a code that nobody knows refuses an operation, and does not end the proces
     },
   })
   const { client, states } = await openClient(t, { hosts: [fake] })
+  assert.equal(client.sessionTimeoutMs, 3210, 'what the server says counts')
   await assert.rejects(client.get('/future'), refusal('-999'))
   await assert.rejects(client.get('/quota'), refusal('QUOTA_EXCEEDED'))
   await assert.rejects(client.get('/throttled'), unavailable('not sent', /THROTTLED/))
@@ -88,12 +93,21 @@ test('another session id after a reconnect means that the session is lost', asyn
   const told: WatchedEvent[] = []
   await client.get('/watched', { watch: (event) => told.push(event) })
   assert.equal(client.sessionId, '0000000000000001')
+  const refused = new Promise<unknown>((resolve) => {
+    client.onState((state) => {
+      if (state !== 'suspended') return
+      const named = client.create('/named', empty, { session: 1 })
+      const unnamed = client.create('/unnamed', empty)
+      resolve(
+        Promise.all([
+          assert.rejects(named, refusal('SESSION_LOST')),
+          assert.rejects(unnamed, unavailable('not sent', /session was lost/)),
+        ]),
+      )
+    })
+  })
   last?.end()
-  await eventually(() => client.state === 'suspended')
-  const named = client.create('/named', empty, { session: 1 })
-  const unnamed = client.create('/unnamed', empty)
-  await assert.rejects(named, refusal('SESSION_LOST'))
-  await assert.rejects(unnamed, unavailable('not sent', /session was lost/))
+  await refused
   await eventually(() => client.state === 'connected')
   assert.deepEqual(states, ['connected', 'suspended', 'lost', 'connecting', 'connected'])
   assert.equal(client.session, 2)
@@ -226,9 +240,9 @@ test('requests are numbered from 1 on each connection, and begin again before nu
   leakCheck(t)
   let last: FakePeer | undefined
   const fake = await fakeZookeeper(t, { greeted: (peer) => void (last = peer) })
-  const { client } = await openClient(t, { hosts: [fake] })
+  const { client, states } = await openClient(t, { hosts: [fake] })
   last?.end()
-  await eventually(() => client.state === 'suspended')
+  await eventually(() => states.includes('suspended'))
   await client.get('/a')
   for (const connection of [0, 1]) {
     const xids = fake.requests.filter((one) => one.connection === connection).map(({ xid }) => xid)
@@ -406,6 +420,60 @@ test('a session is counted as lost when its time has passed since something sent
   assert.equal(client.session, 2)
 })
 
+test('an attempt that is under way when the session is lost does not bring it back', async (t) => {
+  leakCheck(t)
+  let isSilent = false
+  const held: FakePeer[] = []
+  const fake = await fakeZookeeper(t, {
+    greeted(peer) {
+      if (isSilent) held.push(peer)
+      return isSilent
+    },
+    requested: () => isSilent,
+  })
+  const { client, states } = await openClient(t, { hosts: [fake], sessionTimeoutMs: 1200 })
+  const lost = client.sessionId
+  client.onState((state) => {
+    if (state !== 'lost') return
+    // Just now the servers answer.
+    isSilent = false
+    for (const peer of held) peer.accept()
+  })
+  isSilent = true
+  await eventually(() => client.session === 2, { withinMs: 20_000 })
+  await client.sync('/')
+  assert.ok(held.length > 0)
+  assert.notEqual(client.sessionId, lost)
+  assert.deepEqual(states, ['connected', 'suspended', 'lost', 'connecting', 'connected'])
+})
+
+test('what was not written when its connection went is sent on the next one, once', async (t) => {
+  leakCheck(t)
+  const fake = await fakeZookeeper(t, {
+    requested({ kind, connection }, peer) {
+      if (kind !== KIND.create || connection > 0) return false
+      peer.pause()
+      setTimeout(() => peer.end(), 200)
+      return true
+    },
+  })
+  const { client } = await openClient(t, { hosts: [fake], operationMs: 30_000 })
+  const data = Buffer.alloc(300_000)
+  const writes = Array.from({ length: 100 }, (_, index) => client.create(`/w-${index}`, data))
+  const outcomes = await Promise.allSettled(writes)
+  const again = fake.requests.filter(({ connection, kind }) => connection === 1 && kind === 1)
+  const done = outcomes.flatMap(({ status }, index) => (status === 'fulfilled' ? [index] : []))
+  assert.ok(done.length > 0 && done.length < 100, `${done.length} of 100`)
+  assert.equal(again.length, done.length)
+  assert.deepEqual(
+    again.map(({ body }) => Number(/w-(\d+)/.exec(body.subarray(0, 40).toString())?.[1])),
+    done,
+  )
+  for (const outcome of outcomes) {
+    if (outcome.status === 'rejected') unavailable('unknown')(outcome.reason)
+  }
+})
+
 test('servers that end each connection are tried again with growing pauses, not in a loop', async (t) => {
   leakCheck(t)
   const fake = await fakeZookeeper(t, {
@@ -440,9 +508,16 @@ test('a client that is closed while it connects, or before it began, leaves noth
   leakCheck(t)
   const silent = await fakeZookeeper(t, { greeted: () => true })
   const { client } = makeClient(t, { hosts: [silent] })
-  const starting = assert.rejects(client.start(), unavailable('not sent'))
+  const aborting = new AbortController()
+  const aborted = assert.rejects(
+    client.start({ signal: aborting.signal }),
+    unavailable('not sent', /gave up/),
+  )
+  const starting = assert.rejects(client.start(), unavailable('not sent', /closed/))
   const waiting = assert.rejects(client.get('/a'), unavailable('not sent', /closed/))
   await eventually(() => silent.connections === 1)
+  aborting.abort()
+  await aborted
   const closedAt = performance.now()
   await client.close()
   assert.ok(performance.now() - closedAt < 500)
@@ -451,6 +526,29 @@ test('a client that is closed while it connects, or before it began, leaves noth
   const { connections } = silent
   await assert.rejects(client.start(), unavailable('not sent', /closed/))
   assert.equal(silent.connections, connections)
+})
+
+test('a client that is closed while no server is reached gives up soon', async (t) => {
+  leakCheck(t)
+  let last: FakePeer | undefined
+  let isRefusing = false
+  const fake = await fakeZookeeper(t, {
+    greeted(peer) {
+      last = peer
+      if (isRefusing) peer.end()
+      return isRefusing
+    },
+  })
+  const { client, states } = await openClient(t, { hosts: [fake], sessionTimeoutMs: 20_000 })
+  isRefusing = true
+  last?.end()
+  await eventually(() => client.state === 'suspended')
+  const waiting = assert.rejects(client.get('/a'), unavailable('not sent', /closed/))
+  const closedAt = performance.now()
+  await client.close()
+  assert.ok(performance.now() - closedAt < 2500)
+  await waiting
+  assert.deepEqual(states, ['connected', 'suspended', 'closed'])
 })
 
 test('a client that is closed while no server answers gives up soon', async (t) => {

@@ -1,37 +1,28 @@
 import assert from 'node:assert/strict'
+import fs from 'node:fs'
+import path from 'node:path'
 import test from 'node:test'
-import { GuardedClient } from '../../jobboard/zookeeper/client.ts'
-import {
-  NodeError,
-  ZooKeeperUnavailableError,
-  type SessionState,
-  type WatchedEvent,
-  type ZooKeeperClientOptions,
+import type { GuardedClient } from '../../jobboard/zookeeper/client.ts'
+import type {
+  SessionState,
+  WatchedEvent,
+  ZooKeeperClientOptions,
 } from '../../jobboard/zookeeper/contract.ts'
 import type { CleanUp } from '../support/clean-up.ts'
 import { eventually } from '../support/eventually.ts'
 import { leakCheck } from '../support/leak-check.ts'
+import { spawnNode } from '../support/spawn-node.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
 import { freshChroot, zookeeper } from '../support/zookeeper.ts'
-
-const empty = Buffer.alloc(0)
+import { empty, openClient, refusal, unavailable } from './zookeeper-clients.ts'
 
 async function open(
   t: CleanUp,
   options: Partial<ZooKeeperClientOptions> = {},
 ): Promise<GuardedClient> {
   const { hosts, chroot } = await freshChroot(t)
-  const client = new GuardedClient({ hosts, chroot, sessionTimeoutMs: 4000, ...options })
-  t.after(() => client.close())
-  await client.start({ withinMs: 20_000 })
+  const { client } = await openClient(t, { hosts, chroot, ...options })
   return client
-}
-
-function refusal(reply: string, step?: number) {
-  return (error: unknown): true => {
-    assert.ok(error instanceof NodeError, String(error))
-    assert.deepEqual([error.reply, error.step], [reply, step])
-    return true
-  }
 }
 
 test('nodes are made, read, set, listed and removed, with their versions', async (t) => {
@@ -150,9 +141,26 @@ test('a closed client has ended its session, and refuses everything', async (t) 
   await other.sync('/')
   assert.equal(await other.exists('/e'), null)
   assert.notEqual(await other.exists('/last'), null)
-  await assert.rejects(client.get('/last'), (error: unknown) => {
-    assert.ok(error instanceof ZooKeeperUnavailableError)
-    assert.equal(error.outcome, 'not sent')
-    return true
-  })
+  await assert.rejects(client.get('/last'), unavailable('not sent', /closed/))
+})
+
+test('the library is loaded when a client starts, and not before: nobody else pays for it', async (t) => {
+  const folder = await temporaryFolder(t)
+  const file = path.join(folder, 'load.mjs')
+  const url = new URL('../../jobboard/zookeeper/client.js', import.meta.url).href
+  fs.writeFileSync(
+    file,
+    `import { createRequire } from 'node:module'
+     const { GuardedClient } = await import(${JSON.stringify(url)})
+     const { cache } = createRequire(import.meta.url)
+     const isLoaded = () => Object.keys(cache).some((name) => name.includes('node-zookeeper-client'))
+     const client = new GuardedClient({ hosts: [{ host: '127.0.0.1', port: 1 }] })
+     const before = isLoaded()
+     await client.start({ withinMs: 10 }).catch(() => {})
+     console.log('loaded', before, isLoaded())
+     await client.close()`,
+  )
+  const child = spawnNode(t, file)
+  assert.deepEqual(await child.ends(), { code: 0, signal: null }, child.stderr())
+  assert.equal(child.stdout(), 'loaded false true\n')
 })

@@ -46,6 +46,8 @@ export interface FakePeer {
   notify(type: number, path: string): void
   /** Sends bytes as they are. */
   raw(bytes: Buffer): void
+  /** Reads nothing more. */
+  pause(): void
   end(): void
 }
 
@@ -164,6 +166,7 @@ function peerOf(
     notify: (type, path) =>
       send(int(-1), Buffer.alloc(8, 0xff), int(0), int(type), int(3), text(path)),
     raw: (bytes) => void socket.write(bytes),
+    pause: () => void socket.pause(),
     end: () => socket.destroy(),
   }
 }
