@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { eventually } from '../support/eventually.ts'
+import { lastFirst } from '../support/last-first.ts'
+import { freshNamespace, rabbitmq } from '../support/rabbitmq.ts'
 import { freshChroot, zookeeper } from '../support/zookeeper.ts'
-import { Workplace, type Data } from './command.ts'
+import { linear, Workplace, type Data } from './command.ts'
 
 async function siteOf(
   t: TestContext,
@@ -125,6 +127,34 @@ test('credentials come from the environment; others are told what they lack, and
   for (const { stdout, stderr } of [posted, doctor, refused, half, missing]) {
     assert.doesNotMatch(stdout + stderr, /sesame/)
   }
+})
+
+test('the whole cluster: a board in ZooKeeper, a broker, and workers that run the tasks', async (t) => {
+  const site = await siteOf(t)
+  const broker = await rabbitmq()
+  if (site === null) return
+  if ('missing' in broker) return t.skip(broker.missing)
+  const { url, namespace } = await freshNamespace(lastFirst(t))
+  const place = await Workplace.create(lastFirst(t))
+  const env = { ZAGFLOW_BOARD: site.url, ZAGFLOW_BROKER: url, ZAGFLOW_NAMESPACE: namespace }
+  await place.write('journey.yaml', linear('journey', ['pack', 'gate', 'send'], ''))
+  await place.write('open', '')
+  const conductor = place.start(['conductor', '--name', 'blue'], env)
+  await conductor.says(/^ready conductor blue board=zookeeper:\S+ .*broker=amqp:/m)
+  // It needs no board.
+  const worker = place.start(['worker', '--tasks', 'tasks.mjs', '--name', 'w1'], {
+    ...env,
+    ZAGFLOW_BOARD: 'zookeeper://127.0.0.1:1/none',
+  })
+  await worker.says(/^ready worker w1 /m)
+  const isKnown = async () => (await place.run(['workers'], env)).stdout.includes('w1')
+  await eventually(isKnown, { withinMs: 30_000 })
+  const posted = await place.run(['post', 'journey.yaml', '--wait'], env)
+  assert.equal(posted.code, 0, posted.stderr)
+  assert.match(posted.stdout, /A1/)
+  for (const one of [conductor, worker]) one.kill('SIGTERM')
+  assert.equal((await conductor.ended).code, 0, conductor.stderr())
+  assert.equal((await worker.ended).code, 0, worker.stderr())
 })
 
 test('dev keeps its jobs in the database, whatever board the environment names for conductors', async (t) => {
