@@ -3,7 +3,8 @@
  *
  * Invariants
  * I1  A bucket is listed again only when its version has changed; what is answered is never older than the question.
- * I2  A claim belongs to a session. One that belongs to none would keep its posting for ever: it is removed, and reported.
+ * I2  Buckets that stay empty are removed: a program that makes up priorities leaves no trail.
+ * I3  A claim belongs to a session. One that belongs to none would keep its posting for ever: it is removed, and reported.
  */
 import type { Clock } from '../../src/base/clock.ts'
 import type { Logger } from '../../src/base/logger.ts'
@@ -30,6 +31,8 @@ export class Inventory {
   #listings = new Map<string, Listing>()
   /** Claims that were seen to belong to a session, or were new in the last audit. */
   #audited = new Map<string, 'new' | 'sound'>()
+  /** Buckets that the last audit saw to be empty. */
+  #empty: ReadonlySet<string> = new Set()
   #auditedAt = -Infinity
   #underWay: Promise<ReadonlyMap<string, string>> | null = null
 
@@ -72,11 +75,12 @@ export class Inventory {
     return this.#childrenOf(this.#paths.claims)
   }
 
-  /** Removes claims that no session would ever end (I2), now and then. False: it was done not long ago. */
+  /** Removes claims that no session would ever end (I3), and buckets that stay empty (I2), now and then. False: it was done not long ago. */
   async audit(): Promise<boolean> {
     const now = this.#clock.now()
     if (now - this.#auditedAt < this.#auditMs) return false
     this.#auditedAt = now
+    await this.#removeEmpty()
     const before = this.#audited
     this.#audited = new Map()
     const old: string[] = []
@@ -90,6 +94,21 @@ export class Inventory {
       await Promise.all(old.slice(at, at + AT_ONCE).map((name) => this.#auditOne(name)))
     }
     return true
+  }
+
+  async #removeEmpty(): Promise<void> {
+    const buckets = (await this.buckets()).filter(({ names }) => names.length === 0)
+    const before = this.#empty
+    this.#empty = new Set(buckets.map(({ bucket }) => bucket))
+    for (const bucket of this.#empty) {
+      if (!before.has(bucket)) continue
+      try {
+        await this.#client.remove(`${this.#paths.jobs}/${bucket}`)
+      } catch (error) {
+        // Somebody has posted meanwhile, or was faster.
+        if (!isReply(error, 'NOT_EMPTY', 'NO_NODE')) throw error
+      }
+    }
   }
 
   async #auditOne(name: string): Promise<void> {

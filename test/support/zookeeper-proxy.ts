@@ -25,6 +25,12 @@ export type ZookeeperOperation = keyof typeof operations
  */
 export type ZookeeperLoss = 'request' | 'reply'
 
+/** What becomes of a request; of a transaction, its first step is told too. */
+export type ZookeeperDecision = (
+  operation: ZookeeperOperation,
+  first: ZookeeperOperation | undefined,
+) => ZookeeperLoss | null
+
 export interface ZookeeperProxy {
   readonly host: '127.0.0.1'
   readonly port: number
@@ -33,7 +39,7 @@ export interface ZookeeperProxy {
   /** Losses so far. */
   readonly losses: number
   /** Decides about each request from now on; undefined: nothing is lost. */
-  lose(decide: ((operation: ZookeeperOperation) => ZookeeperLoss | null) | undefined): void
+  lose(decide: ZookeeperDecision | undefined): void
   /** Ends every connection, and refuses new ones. */
   cut(): void
   /** Lets connections through again. */
@@ -53,7 +59,7 @@ export async function zookeeperProxy(
   let isCut = false
   let sentBytes = 0
   let losses = 0
-  let decide: ((operation: ZookeeperOperation) => ZookeeperLoss | null) | undefined
+  let decide: ZookeeperDecision | undefined
   const server = net.createServer((near) => {
     if (isCut) {
       near.destroy()
@@ -67,7 +73,9 @@ export async function zookeeperProxy(
     const doomed = new Set<number>()
     const requests = messages((frame, isFirst) => {
       const name = isFirst || frame.length < 12 ? undefined : names.get(frame.readInt32BE(8))
-      const loss = name === undefined ? null : (decide?.(name) ?? null)
+      const first =
+        name === 'transaction' && frame.length >= 16 ? names.get(frame.readInt32BE(12)) : undefined
+      const loss = name === undefined ? null : (decide?.(name, first) ?? null)
       if (loss === 'request') {
         losses++
         end()

@@ -179,3 +179,21 @@ test('a posting finds room while fewer than the window stand at its priority and
     { priority: -1, count: 2 },
   ])
 })
+
+test('buckets that stay empty are removed by the leader, and made again when they are needed', async (t) => {
+  leakCheck(t)
+  const site = await boardSite(t, { scanMs: 20 })
+  if (site === null) return
+  const board = await site.connect()
+  const client = await site.client()
+  for (const priority of [1, 2, 3]) await postMany(board, 1, { priority })
+  const kept = await claimOne(board, 'c1')
+  for (const claim of await board.claim('c1', 2)) await board.consume(claim)
+  await eventually(async () => {
+    await board.fleet.postings()
+    return (await client.children(site.paths.jobs)).names.join(' ') === '3'
+  })
+  await board.consume(kept)
+  for (const priority of [1, 2]) await postMany(board, 1, { priority })
+  await eventually(async () => (await board.claim('c1', 1))[0])
+})
