@@ -46,7 +46,7 @@ for (const kind of ['sqlite', 'postgres'] as const) {
       await sleep(1000 - (now % 1000) + random.below(120))
       const victim = random.pick(running.filter((one) => one.stdout().includes('ready')))
       assert.ok(victim.kill('SIGKILL'), `it had ended by itself: ${victim.stderr()}`)
-      await victim.ended
+      await victim.ends()
       running[running.indexOf(victim)] = start()
       await eventually(() => running.filter((one) => one.stdout().includes('ready')).length >= 2, {
         withinMs: 60_000,
@@ -82,7 +82,7 @@ for (const kind of ['sqlite', 'postgres'] as const) {
       one.kill('SIGTERM')
     }
     for (const one of running) {
-      assert.deepEqual(await one.ended, { code: 0, signal: null }, one.stderr())
+      assert.deepEqual(await one.ends(), { code: 0, signal: null }, one.stderr())
     }
   })
 }
