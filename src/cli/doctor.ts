@@ -4,6 +4,7 @@ import type { JobFilter, ProcessRecord, Store } from '../../persistence/store.ts
 import { brokerLoadOf, tasksOf, usesWorkers } from '../client/served.ts'
 import type { Context } from './context.ts'
 import type { Known } from './doctor-broker.ts'
+import { scheduleFindings } from './doctor-schedules.ts'
 import { statusOf } from './commands/database.ts'
 import { databaseName } from './database-name.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
@@ -37,6 +38,7 @@ export async function doctorCommand(context: Context): Promise<ExitCode> {
       const conductors = await lookAtConductors(context, store, tell)
       known = { store, conductors, workers: await store.processes({ kind: 'worker' }) }
       await lookAtJobs(context, store, conductors, tell)
+      for (const finding of await scheduleFindings(store, context.boardName)) tell(finding)
     }
   } catch (error) {
     unreachable = exitCodeOf(error) === EXIT.unavailable
