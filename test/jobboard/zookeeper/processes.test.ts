@@ -132,13 +132,15 @@ function judge(processes: readonly NodeProcess[]) {
   }
   const last = new Map<string, { readonly claimId: string; readonly epoch: number }>()
   const epochs: string[] = []
+  const historyOf = (key: string): readonly string[] =>
+    lines.filter((line) => line.key === key).map((line) => JSON.stringify(line))
   let overlapMs = 0
   for (const line of lines) {
     if (line.did !== 'claimed') continue
     const before = last.get(line.key)
     last.set(line.key, line)
     if (before === undefined) continue
-    if (line.epoch <= before.epoch) epochs.push(line.key)
+    if (line.epoch <= before.epoch) epochs.push(...historyOf(line.key))
     overlapMs = Math.max(overlapMs, (ends.get(before.claimId) ?? Infinity) - line.at)
   }
   const count = (did: BoardLine['did']) => lines.filter((line) => line.did === did).length
