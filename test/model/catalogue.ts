@@ -1,4 +1,9 @@
 /** All models with their variants: what `report.ts` prints and README.md lists. Each record is exhaustive by its type. */
+import { boardClaim, type BoardClaimVariant } from './board-claim.ts'
+import * as boards from './board-sizes.ts'
+import type { BoardVariant } from './board-state.ts'
+import { boardWindow, type BoardWindowVariant } from './board-window.ts'
+import { board } from './board.ts'
 import { callKey, type CallKeyVariant } from './call-key.ts'
 import { cancel, type CancelVariant } from './cancel.ts'
 import {
@@ -200,6 +205,82 @@ const startSearches: Searches<StartsVariant | 'rule, innocent'> = {
   'every ask is charged': () => explore(starts('every ask is charged', INNOCENT)),
 }
 
+const LATE_NODE = { ...boards.POSTED_LATE, slowPoster: false, mostRefusals: 4 }
+const boardSearches: Searches<
+  | BoardVariant
+  | 'rule, unheard'
+  | 'rule, wiped'
+  | 'rule, restored'
+  | 'rule, deleted'
+  | 'rule, reaped'
+  | 'rule, guessed'
+  | 'rule, posted late'
+> = {
+  rule: () => explore(board('rule', boards.EXPIRED)),
+  'rule, unheard': () => explore(board('rule', boards.UNHEARD)),
+  'rule, wiped': () => explore(board('rule', boards.WIPED)),
+  'rule, restored': () => explore(board('rule', boards.RESTORED)),
+  'rule, deleted': () => explore(board('rule', boards.DELETED)),
+  'rule, reaped': () => explore(board('rule', boards.REAPED)),
+  'rule, guessed': () => explore(board('rule', boards.GUESSED)),
+  'rule, posted late': () => explore(board('rule', boards.POSTED_LATE)),
+  'no fence': () => explore(board('no fence', boards.COMMITS)),
+  'counter of its own': () => explore(board('counter of its own', boards.COMMITS)),
+  'check, then write': () => explore(board('check, then write', boards.COMMITS)),
+  'epoch alone': () => explore(board('epoch alone', boards.WIPED)),
+  'any posting adopted': () => explore(board('any posting adopted', boards.UNHEARD)),
+  'board first': () => explore(board('board first', boards.REAPED)),
+  'named by job': () => explore(board('named by job', boards.UNHEARD)),
+  'same posting again': () => explore(board('same posting again', boards.EXPIRED)),
+  'given back, then consumed': () => explore(board('given back, then consumed', boards.EXPIRED)),
+  'abandoned by name': () => explore(board('abandoned by name', boards.UNHEARD)),
+  'abandoned with its node only': () =>
+    explore(
+      board('abandoned with its node only', {
+        ...boards.REAPED,
+        left: { lapses: 1, deletions: 1 },
+      }),
+    ),
+  'refused, then abandoned': () => explore(board('refused, then abandoned', LATE_NODE)),
+  'refused, then consumed': () => explore(board('refused, then consumed', boards.RESTORED)),
+  'lost and forgotten': () => explore(board('lost and forgotten', boards.WIPED)),
+  'not reaped': () => explore(board('not reaped', boards.DELETED)),
+  'not compared': () => explore(board('not compared', boards.WIPED)),
+  'posted by its promoter': () =>
+    explore(board('posted by its promoter', { ...boards.POSTED_LATE, left: { deaths: 1 } })),
+}
+
+const boardClaims: Searches<BoardClaimVariant | 'rule, expired' | 'rule, cut twice'> = {
+  rule: () => explore(boardClaim('rule', { cuts: 1, guesses: 1, fills: 1 })),
+  'rule, expired': () => explore(boardClaim('rule', { cuts: 1, expiries: 1 })),
+  'rule, cut twice': () => explore(boardClaim('rule', { cuts: 2 })),
+  'read without sync': () => explore(boardClaim('read without sync', { cuts: 1 })),
+  'doubt forgotten': () => explore(boardClaim('doubt forgotten', { cuts: 1 })),
+  'read in the next session': () =>
+    explore(boardClaim('read in the next session', { cuts: 1, guesses: 1 })),
+  'kept for the next time': () =>
+    explore(boardClaim('kept for the next time', { cuts: 1, fills: 1 })),
+  'claimed without version': () => explore(boardClaim('claimed without version', {})),
+  'deleted without version': () => explore(boardClaim('deleted without version', { wipes: 1 })),
+  'not raised': () => explore(boardClaim('not raised', {})),
+  'raised apart': () => explore(boardClaim('raised apart', { expiries: 1 })),
+}
+
+const boardWindows: Searches<
+  BoardWindowVariant | 'rule, wiped' | 'rule, cut off' | 'rule, two leaders'
+> = {
+  rule: () => explore(boardWindow('rule', ['L'], {})),
+  'rule, wiped': () => explore(boardWindow('rule', ['P', 'L'], { wipes: 1, waits: 1 })),
+  'rule, cut off': () => explore(boardWindow('rule', ['L', 'M'], { outages: 1 })),
+  'rule, two leaders': () => explore(boardWindow('rule', ['L', 'M'], { expiries: 1 })),
+  'always room': () => explore(boardWindow('always room', ['L'], {})),
+  'counted once': () => explore(boardWindow('counted once', ['L'], {})),
+  'claimed ones counted': () => explore(boardWindow('claimed ones counted', ['L'], { waits: 1 })),
+  'marked without room': () => explore(boardWindow('marked without room', ['P', 'L'], {})),
+  'not compared': () => explore(boardWindow('not compared', ['L'], { wipes: 1 })),
+  'leads idly': () => explore(boardWindow('leads idly', ['L', 'M'], { outages: 1 })),
+}
+
 export const CATALOGUE: Readonly<Record<string, Searches<string>>> = {
   fence: fences,
   'group-commit': groupCommits,
@@ -215,4 +296,7 @@ export const CATALOGUE: Readonly<Record<string, Searches<string>>> = {
   starts: startSearches,
   cancel: cancels,
   'call-key': callKeys,
+  board: boardSearches,
+  'board-claim': boardClaims,
+  'board-window': boardWindows,
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { explore, step, STUCK, tell, type Model, type Step } from './search.ts'
+import { explore, fault, step, STUCK, tell, type Model, type Step } from './search.ts'
 import { assertBroken, assertHolds } from './verdicts.ts'
 
 /** Two processes add one to a counter; without a lock each reads, then writes what it read plus one. */
@@ -127,6 +127,24 @@ describe('the search', () => {
     const verdict = explore(model)
     assert.ok(!verdict.holds)
     assert.deepEqual(verdict.trace, ['round'])
+  })
+
+  test('no way to the goal may need a fault, and equal processes are told apart by their identity only', () => {
+    const model: Model<{ P: boolean; Q: boolean }> = {
+      initial: { P: false, Q: false },
+      *steps(state) {
+        yield step('P moves', state, (draft) => void (draft.P = true))
+        yield step('Q moves', state, (draft) => void (draft.Q = true))
+        yield fault('both fall back', state, (draft) => void Object.assign(draft, model.initial))
+      },
+      broken: () => null,
+      goal: ({ P, Q }) => P !== Q,
+      identity: ({ P, Q }) => JSON.stringify([P && Q, P || Q]),
+    }
+    assertBroken(explore(model), { problem: /stuck/, trace: [/P moves/, /Q moves/] })
+    const { goal: _, ...rest } = model
+    const verdict = explore(rest)
+    assert.equal(verdict.holds && verdict.states, 3)
   })
 
   test('looks at the initial state as well', () => {

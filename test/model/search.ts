@@ -2,7 +2,8 @@
  * An exhaustive search over all interleavings of a few processes, breadth first, so that the first bad state it meets has
  * the shortest trace.
  *
- * 1. A state is plain JSON; two states are the same if their JSON is. Nothing else is remembered.
+ * 1. A state is plain JSON; two states are the same if their JSON is, or what the model takes for their identity. Nothing else
+ *    is remembered.
  * 2. Steps never change the state that they start from (checked).
  * 3. Too many states is an error, never a verdict.
  */
@@ -11,6 +12,8 @@
 export interface Step<State> {
   readonly label: string
   readonly next: State
+  /** Something goes wrong, or somebody dies: no way to the goal may need it. */
+  readonly isFault?: boolean
 }
 
 /** A rule of the protocol, small enough to look at every state. */
@@ -20,8 +23,13 @@ export interface Model<State> {
   readonly steps: (state: State) => Iterable<Step<State>>
   /** A sentence that says what is wrong with this state, or null. */
   readonly broken: (state: State) => string | null
-  /** What must stay reachable from every state: whatever happened, there is a way to a good end. */
+  /** What must stay reachable from every state: whatever happened, there is a way to a good end without a further fault. */
   readonly goal?: (state: State) => boolean
+  /**
+   * The same text for states that differ in nothing but which of several equal processes is which. It must hold all of the
+   * state. @default its JSON
+   */
+  readonly identity?: (state: State) => string
   /** @default 300_000 */
   readonly maxStates?: number
 }
@@ -52,7 +60,8 @@ const MAX_STATES = 300_000
  */
 export function explore<State>(model: Model<State>): Verdict<State> {
   const maxStates = model.maxStates ?? MAX_STATES
-  const initialKey = JSON.stringify(model.initial)
+  const identity = model.identity ?? ((state: State) => JSON.stringify(state))
+  const initialKey = identity(model.initial)
   const found: Found<State>[] = [{ state: model.initial, key: initialKey, from: -1, label: '' }]
   const indexOf = new Map([[initialKey, 0]])
   const arrows: [from: number, to: number][] = []
@@ -61,9 +70,9 @@ export function explore<State>(model: Model<State>): Verdict<State> {
   for (const [index, at] of found.entries()) {
     const problem = model.broken(at.state)
     if (problem !== null) return badState(found, index, problem)
-    for (const { label, next } of model.steps(at.state)) {
+    for (const { label, next, isFault } of model.steps(at.state)) {
       labels.add(label)
-      const key = JSON.stringify(next)
+      const key = identity(next)
       let to = indexOf.get(key)
       if (to === undefined) {
         to = found.length
@@ -72,9 +81,9 @@ export function explore<State>(model: Model<State>): Verdict<State> {
         indexOf.set(key, to)
         found.push({ state: next, key, from: index, label })
       }
-      arrows.push([index, to])
+      if (isFault !== true) arrows.push([index, to])
     }
-    if (JSON.stringify(at.state) !== at.key) {
+    if (identity(at.state) !== at.key) {
       throw new Error(`a step changed the state that it started from: ${at.key}`)
     }
   }
@@ -93,6 +102,15 @@ export function step<State>(
   const next = copy(state)
   change(next)
   return { label, next }
+}
+
+/** A step by which something goes wrong. */
+export function fault<State>(
+  label: string,
+  state: State,
+  change: (draft: State) => void,
+): Step<State> {
+  return { ...step(label, state, change), isFault: true }
 }
 
 /** A trace as people read it: one numbered step a line, then what is wrong and where it ended. */
