@@ -14,3 +14,6 @@ export async function loadDriver(driver: string): Promise<void> {
     })
   }
 }
+
+/** knex's own words would go to stdout, which belongs to data; what they tell is in the errors that it throws. */
+export const SILENT = Object.freeze({ warn() {}, error() {}, deprecate() {}, debug() {} })

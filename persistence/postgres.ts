@@ -31,7 +31,7 @@ import {
 } from './commit-sql.ts'
 import { Database } from './database.ts'
 import type { Dialect, MailAnswer, PostedRow } from './dialect.ts'
-import { loadDriver } from './drivers.ts'
+import { loadDriver, SILENT } from './drivers.ts'
 import { postgresMeaning } from './errors.ts'
 import type { PostRows } from './post-rows.ts'
 import type { ColumnKind, RowShape } from './rows.ts'
@@ -99,6 +99,7 @@ async function open({ url, statementTimeoutMs }: PostgresOptions): Promise<Knex>
   const { default: knex } = await import('knex')
   return knex({
     client: 'pg',
+    log: SILENT,
     compileSqlOnError: false,
     acquireConnectionTimeout: CONNECT_TIMEOUT_MS + 5_000,
     connection: {

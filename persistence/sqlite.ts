@@ -26,7 +26,7 @@ import {
 } from './commit-rows.ts'
 import { Database } from './database.ts'
 import type { Dialect, MailAnswer, PostedRow } from './dialect.ts'
-import { loadDriver } from './drivers.ts'
+import { loadDriver, SILENT } from './drivers.ts'
 import { sqliteMeaning } from './errors.ts'
 import type { PostRows } from './post-rows.ts'
 import type { RowShape } from './rows.ts'
@@ -113,6 +113,7 @@ async function open(options: SqliteOptions): Promise<Knex> {
   const { default: knex } = await import('knex')
   return knex({
     client: driver,
+    log: SILENT,
     connection: { filename: file },
     useNullAsDefault: true,
     compileSqlOnError: false,
