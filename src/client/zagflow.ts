@@ -32,7 +32,6 @@ import {
   findSchedule,
   Schedule,
   scheduleStatus,
-  type ScheduleHost,
   type ScheduleOutcome,
   type ScheduleStatus,
 } from './schedule.ts'
@@ -275,13 +274,12 @@ export class Zagflow {
   schedule(name: string): Promise<Schedule>
   async schedule(name: string, options?: ScheduleOptions): Promise<Schedule> {
     this.#checkOpen()
-    const host: ScheduleHost = this
     if (options === undefined) {
-      await findSchedule(host, name)
-      return new Schedule(host, name)
+      await findSchedule(this, name)
+      return new Schedule(this, name)
     }
-    const outcome = await putSchedule(host, await this.#prepareSchedule(name, options))
-    return new Schedule(host, name, outcome)
+    const outcome = await putSchedule(this, await this.#prepareSchedule(name, options))
+    return new Schedule(this, name, outcome)
   }
 
   /** @internal What `schedule()` would do and store, for those who want to see it first. Throws as it does. */

@@ -46,7 +46,7 @@ function gated() {
 
 const BOARDS = {
   'in the store': (store: Store): JobBoard<Claim> => new SqlBoard<Claim>({ store }),
-  'outside the store': (): JobBoard<Claim> => new MemoryBoard() as JobBoard<Claim>,
+  'outside the store': (): JobBoard<Claim> => new MemoryBoard(),
 }
 
 for (const kind of STORES) {

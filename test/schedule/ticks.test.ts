@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { nextTicks, ticksOf, type Ticks } from '../../src/schedule/ticks.ts'
 import { zoneOf } from '../../src/schedule/zone.ts'
 import { cronText, slowTicks, type Fields } from './slow-ticks.ts'

@@ -238,7 +238,7 @@ export async function schemaCommand({ terminal }: Context): Promise<ExitCode> {
 
 function optionsOf(found: FoundFlow, options: Unchecked | JsonObject): ScheduleOptions {
   const flow = found.registeredAs ?? sourceOf(found.flow)
-  return { ...options, flow } as ScheduleOptions // checked by whoever takes it
+  return { ...options, flow } // checked by whoever takes it
 }
 
 /** A flow; paths of a file are relative to its folder. */
