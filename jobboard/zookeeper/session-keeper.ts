@@ -237,11 +237,12 @@ export class SessionKeeper implements OperationHome {
     if (isNew) this.#session += 1
     this.#credentials = session
     this.#cancelLoss()
-    this.#sendPrelude(connection, isNew)
     this.#live = connection
+    this.#sendPrelude(connection, isNew)
     const waiting = [...this.#waiting]
     this.#waiting.clear()
     for (const operation of waiting) this.submit(operation)
+    if (this.#live !== connection) return // It went while they were written.
     this.#options.logger.info(
       { server: where, session: this.sessionId, timeoutMs: session.timeoutMs },
       isNew ? 'a ZooKeeper session begins' : 'the ZooKeeper session goes on',
