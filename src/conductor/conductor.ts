@@ -237,7 +237,7 @@ export class Conductor {
     const looking = [
       this.#claims.stop(),
       this.#promoter.stop(),
-      this.#leader?.stop(),
+      this.#leader?.stop() ?? Promise.resolve(),
       this.#schedules.stop(),
       this.#strays.stop(),
       // Nobody is to wait for this one to try what is handed over.
