@@ -5,7 +5,7 @@
  * Invariants
  * S1. A server listens on 127.0.0.1 alone, and keeps everything (data, configuration, log) in one temporary folder.
  * S2. It never outlives the process that started it, even one ended by SIGKILL: a guard shell holds the reading end of a pipe
- *     whose writing end is ours; at its end of file the guard kills the server and removes the folder.
+ *     whose writing end is ours; at its end of file the guard kills the server. Another one removes the folder then.
  * S3. It is ended by its own process id, never by name.
  * S4. Whoever is root lets it run as user `zookeeper`, or else `nobody`, where there is one.
  */
@@ -163,6 +163,7 @@ export class ZookeeperServer implements RunningServer {
   readonly #folder: string
   readonly #javaOptions: readonly string[]
   readonly #id: number | undefined
+  readonly #keeper: ChildProcess
   #guard: ChildProcess | undefined
   #pid: number | undefined
 
@@ -180,6 +181,7 @@ export class ZookeeperServer implements RunningServer {
     this.#javaOptions = options.java ?? []
     this.#folder = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), 'zagflow-zookeeper-'))
     own(this.#folder)
+    this.#keeper = spawnKeeper(this.#folder)
     this.#emptyData()
     const settings: Record<string, string> = {
       ...defaults,
@@ -244,6 +246,7 @@ export class ZookeeperServer implements RunningServer {
     if (how === 'stop') this.thaw()
     await ended
     guard.stdin?.destroy()
+    fs.rmSync(path.join(this.#folder, 'pid'), { force: true })
     this.#guard = undefined
     this.#pid = undefined
   }
@@ -270,6 +273,12 @@ export class ZookeeperServer implements RunningServer {
   /** Ends it and removes all that it kept; a second call does nothing. */
   async stop(): Promise<void> {
     await this.end('kill')
+    if (this.#keeper.exitCode === null && this.#keeper.signalCode === null) {
+      this.#keeper.ref()
+      const gone = once(this.#keeper, 'exit')
+      this.#keeper.stdin?.end()
+      await gone
+    }
     fs.rmSync(this.#folder, { recursive: true, force: true })
   }
 
@@ -386,7 +395,7 @@ function stands(pid: number): boolean {
   )
 }
 
-/** Starts the server under a shell that kills it, and removes its folder, when our pipe closes (S2). */
+/** Starts the server under a shell that kills it when our pipe closes (S2). */
 function spawnGuarded(program: string, folder: string, args: readonly string[]): ChildProcess {
   const script = `
     folder=$1; shift
@@ -394,21 +403,34 @@ function spawnGuarded(program: string, folder: string, args: readonly string[]):
     "$@" >>"$folder/log" 2>&1 3<&- &
     server=$!
     echo $server >"$folder/pid.new" && mv "$folder/pid.new" "$folder/pid"
-    { read -r _ <&3; : >"$folder/orphaned"; kill -KILL $server; } &
+    { read -r _ <&3; kill -KILL $server; } &
     watcher=$!
     wait $server
     code=$?
     kill $watcher
-    if [ -e "$folder/orphaned" ]; then cd / && rm -rf "$folder"; fi
+    rm -f "$folder/pid"
     exit $code`
-  const guard = spawn('/bin/sh', ['-c', script, 'guard', folder, program, ...args], {
+  return spawnShell(script, folder, [folder, program, ...args])
+}
+
+/** Removes the folder when our pipe closes, and the server that may still run in it has ended (S2). */
+function spawnKeeper(folder: string): ChildProcess {
+  const script = `
+    read -r _
+    while [ -e "$1/pid" ] && kill -0 "$(cat "$1/pid")" 2>/dev/null; do sleep 0.05; done
+    cd / && rm -rf "$1"`
+  return spawnShell(script, folder, [folder])
+}
+
+function spawnShell(script: string, folder: string, args: readonly string[]): ChildProcess {
+  const shell = spawn('/bin/sh', ['-c', script, 'guard', ...args], {
     ...userOfServers(),
     cwd: folder,
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true, // Ctrl-C in a terminal reaches us, who stop it in order.
   })
-  guard.unref()
+  shell.unref()
   // A pipe is a socket, and has unref(); the type of stdin does not say so.
-  if (guard.stdin instanceof Socket) guard.stdin.unref()
-  return guard
+  if (shell.stdin instanceof Socket) shell.stdin.unref()
+  return shell
 }

@@ -86,31 +86,38 @@ test('an ensemble elects another leader when its leader is killed', async (t) =>
   assert.equal(await first.mode(), 'follower')
 })
 
-test('nothing is left of a server, even a frozen one, when the process that started it is killed', async (t) => {
-  const servers = zookeeperServers()
-  if ('missing' in servers) return t.skip(servers.missing)
-  const folder = await temporaryFolder(t)
-  const file = path.join(folder, 'owner.mjs')
-  const support = new URL('./zookeeper-server.js', import.meta.url).href
-  fs.writeFileSync(
-    file,
-    `const { startZookeeper } = await import(${JSON.stringify(support)})
-     const server = await startZookeeper()
-     await server.freeze()
-     console.log('server', server.pid, '.')
-     setInterval(() => {}, 1000)`,
-  )
-  const temp = path.join(folder, 'tmp')
-  fs.mkdirSync(temp, { mode: 0o777 })
-  fs.chmodSync(temp, 0o777)
-  fs.chmodSync(folder, 0o755)
-  const owner = spawnNode(t, file, [], { TMPDIR: temp })
-  const printed = await owner.prints(/server \d+ \.\n/, { withinMs: 60_000 })
-  const pid = Number(/\d+/.exec(printed)?.[0])
-  assert.equal(isAlive(pid), true)
-  assert.equal(fs.readdirSync(temp).length, 1)
-  owner.kill('SIGKILL')
-  const isGone = (): boolean =>
-    !isAlive(pid) && !fs.readdirSync(temp).some((name) => name.startsWith('zagflow-'))
-  await eventually(isGone, { withinMs: 10_000 })
-})
+for (const [state, then] of [
+  ['frozen', 'await server.freeze()'],
+  ['ended', "await server.end('kill')"],
+] as const) {
+  test(`nothing is left of a server that is ${state} when the process that started it is killed`, async (t) => {
+    const servers = zookeeperServers()
+    if ('missing' in servers) return t.skip(servers.missing)
+    const folder = await temporaryFolder(t)
+    const file = path.join(folder, 'owner.mjs')
+    const support = new URL('./zookeeper-server.js', import.meta.url).href
+    fs.writeFileSync(
+      file,
+      `const { startZookeeper } = await import(${JSON.stringify(support)})
+       const server = await startZookeeper()
+       const { pid } = server
+       ${then}
+       console.log('server', pid, '.')
+       setInterval(() => {}, 1000)`,
+    )
+    // The server's own user writes here.
+    const temp = path.join(folder, 'tmp')
+    fs.mkdirSync(temp)
+    fs.chmodSync(temp, 0o777)
+    fs.chmodSync(folder, 0o755)
+    const owner = spawnNode(t, file, [], { TMPDIR: temp })
+    const printed = await owner.prints(/server \d+ \.\n/, { withinMs: 60_000 })
+    const pid = Number(/\d+/.exec(printed)?.[0])
+    assert.equal(isAlive(pid), state === 'frozen')
+    assert.equal(fs.readdirSync(temp).length, 1)
+    owner.kill('SIGKILL')
+    const isGone = (): boolean =>
+      !isAlive(pid) && !fs.readdirSync(temp).some((name) => name.startsWith('zagflow-'))
+    await eventually(isGone, { withinMs: 20_000 })
+  })
+}
