@@ -197,7 +197,7 @@ describe('a file of schedules', () => {
           error.issues.map(({ path, line }) => [path, line]),
           [
             ['schedules.a.zon', 6],
-            ['schedules.b.flow', 8],
+            ['schedules.b.flow', 7],
           ],
         )
         assert.match(error.message, /unknown key "zon"; did you mean "zone"\?/)
