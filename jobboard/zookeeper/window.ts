@@ -5,6 +5,7 @@
  * V1  A posting finds room while there are fewer than `size` postings of its priority and above; so a flood of unimportant ones
  *     never keeps an important one out, and what waits in front is bounded for everybody.
  * V2  What is known is at most a second old, with what was made here counted in; boards that post at once may overshoot a little.
+ *     While it was less than half full when it was counted last, nobody waits until it is counted anew: what is made meanwhile is little.
  */
 import type { Clock } from '../../src/base/clock.ts'
 import type { ZooKeeperClient } from './contract.ts'
@@ -38,10 +39,19 @@ export class Window {
 
   /** How many more of this priority find room. */
   async room(priority: number): Promise<number> {
-    if (this.#clock.now() - this.#countedAt >= KNOWN_MS) await this.count()
+    if (this.#clock.now() - this.#countedAt >= KNOWN_MS) {
+      const isRoomy = this.#countedAt > -Infinity && this.#used(-Infinity) * 2 < this.size
+      const counted = this.count()
+      if (!isRoomy) await counted
+      else counted.catch(() => {}) // who posts hears of it soon enough
+    }
+    return Math.max(this.size - this.#used(priority), 0)
+  }
+
+  #used(priority: number): number {
     let used = 0
     for (const [other, count] of this.#counts) if (other >= priority) used += count
-    return Math.max(this.size - used, 0)
+    return used
   }
 
   /** One was made here. */

@@ -5,7 +5,8 @@ import { tcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
 import { describeJobBoard } from './board-contract.ts'
 import { boardSite, postingOf } from './zookeeper/boards.ts'
 
-const sessionTimeoutMs = 1000
+// Long enough for a machine that others use as well.
+const sessionTimeoutMs = 4000
 
 describeJobBoard('zookeeper board', async (t) => {
   const site = await boardSite(t, { sessionTimeoutMs })
@@ -33,13 +34,16 @@ describeJobBoard('zookeeper board', async (t) => {
       const observer = await site.client()
       const { session } = await board.status()
       proxy?.cut()
-      await eventually(async () => {
-        const { names } = await observer.children(site.paths.claims)
-        const stats = await Promise.all(
-          names.map((name) => observer.exists(`${site.paths.claims}/${name}`)),
-        )
-        return stats.every((stat) => stat?.ephemeralOwner !== session.id)
-      })
+      await eventually(
+        async () => {
+          const { names } = await observer.children(site.paths.claims)
+          const stats = await Promise.all(
+            names.map((name) => observer.exists(`${site.paths.claims}/${name}`)),
+          )
+          return stats.every((stat) => stat?.ephemeralOwner !== session.id)
+        },
+        { withinMs: 20_000 },
+      )
       proxy?.mend()
       await eventually(async () => (await board.status()).session.id !== session.id, {
         withinMs: 10_000,
