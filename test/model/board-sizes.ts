@@ -59,13 +59,15 @@ const MANY = 3_000_000
 export const LARGE: Readonly<Record<string, BoardSize>> = {
   'wiped, three conductors': { ...WIPED, conductors: ['A', 'B', 'C'], maxStates: MANY },
   'unheard, three conductors': { ...UNHEARD, conductors: ['A', 'B', 'C'], maxStates: MANY },
-  'deaths, leases, a wipe': {
-    ...REAPED,
-    left: { deaths: 1, lapses: 1, wipes: 1 },
+  'deaths, a wipe': { ...REAPED, left: { deaths: 1, wipes: 1 }, maxStates: MANY },
+  'deaths, sessions': { ...REAPED, left: { deaths: 1, expiries: 1 }, maxStates: MANY },
+  'node and claim apart': { ...POSTED_LATE, slowPoster: false, apart: true, maxStates: MANY },
+  'node and claim apart, unheard': {
+    ...UNHEARD,
+    left: { lostReplies: 1 },
+    apart: true,
     maxStates: MANY,
   },
-  'deaths, sessions': { ...REAPED, left: { deaths: 1, expiries: 1 }, maxStates: MANY },
-  'node and claim apart': { ...EXPIRED, conductors: TWO, apart: true, maxStates: MANY },
   'a poster and a session': {
     ...POSTED_LATE,
     left: { expiries: 1 },
