@@ -147,7 +147,7 @@ export class ZooKeeperBoard implements JobBoard {
       const { jobId, posting: number, priority, createdAt } = posting
       const bucket = bucketName(priority)
       const name = jobName(posting)
-      if ((await this.#window.room(priority)) === 0) return false
+      if (!(await this.#window.hasRoom(priority))) return false
       const place = `${bucket}/${name}`
       if (!(await this.#create(place, jobData(posting)))) return true
       this.#window.made(priority)

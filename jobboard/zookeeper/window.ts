@@ -5,7 +5,7 @@
  * V1  A posting finds room while there are fewer than `size` postings of its priority and above; so a flood of unimportant ones
  *     never keeps an important one out, and what waits in front is bounded for everybody.
  * V2  What is known is at most a second old, with what was made here counted in; boards that post at once may overshoot a little.
- *     While it was less than half full when it was counted last, nobody waits until it is counted anew: what is made meanwhile is little.
+ *     While it was less than half full when it was counted last, who posts does not wait until it is counted anew: little is made meanwhile.
  */
 import type { Clock } from '../../src/base/clock.ts'
 import type { ZooKeeperClient } from './contract.ts'
@@ -39,13 +39,23 @@ export class Window {
 
   /** How many more of this priority find room. */
   async room(priority: number): Promise<number> {
-    if (this.#clock.now() - this.#countedAt >= KNOWN_MS) {
-      const isRoomy = this.#countedAt > -Infinity && this.#used(-Infinity) * 2 < this.size
-      const counted = this.count()
-      if (!isRoomy) await counted
-      else counted.catch(() => {}) // who posts hears of it soon enough
-    }
+    if (this.#isOld) await this.count()
     return Math.max(this.size - this.#used(priority), 0)
+  }
+
+  /** Whether one of this priority finds room; as long as there is plenty of it, that takes no time (V2). */
+  async hasRoom(priority: number): Promise<boolean> {
+    if (!this.#isOld || !this.#isRoomy) return (await this.room(priority)) > 0
+    this.count().catch(() => {}) // who posts hears of it soon enough
+    return true
+  }
+
+  get #isOld(): boolean {
+    return this.#clock.now() - this.#countedAt >= KNOWN_MS
+  }
+
+  get #isRoomy(): boolean {
+    return this.#countedAt > -Infinity && this.#used(-Infinity) * 2 < this.size
   }
 
   #used(priority: number): number {

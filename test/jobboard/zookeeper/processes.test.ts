@@ -125,10 +125,13 @@ function judge(processes: readonly NodeProcess[]) {
     )
     .sort((a, b) => a.at - b.at)
   const consumed = new Map<string, number>()
+  const overAt = new Map<string, number>()
   const ends = new Map<string, number>()
   for (const line of lines) {
     if (line.did === 'ended' || line.did === 'lost') ends.set(line.claimId, line.at)
-    if (line.did === 'consumed') consumed.set(line.key, (consumed.get(line.key) ?? 0) + 1)
+    if (line.did !== 'consumed') continue
+    consumed.set(line.key, (consumed.get(line.key) ?? 0) + 1)
+    overAt.set(line.key, line.at)
   }
   const last = new Map<string, { readonly claimId: string; readonly epoch: number }>()
   const epochs: string[] = []
@@ -140,7 +143,9 @@ function judge(processes: readonly NodeProcess[]) {
     const before = last.get(line.key)
     last.set(line.key, line)
     if (before === undefined) continue
-    if (line.epoch <= before.epoch) epochs.push(...historyOf(line.key))
+    // A post that is tried again may come when the posting is over already: the store refuses that one.
+    const isOver = (overAt.get(line.key) ?? Infinity) <= line.at
+    if (line.epoch <= before.epoch && !isOver) epochs.push(...historyOf(line.key))
     overlapMs = Math.max(overlapMs, (ends.get(before.claimId) ?? Infinity) - line.at)
   }
   const count = (did: BoardLine['did']) => lines.filter((line) => line.did === did).length
