@@ -71,6 +71,8 @@ export class Lookout {
   #session: number | null = null
   #askedAt: number | null = null
   #lookedAt = -Infinity
+  /** When it last looked by itself: who asked meanwhile delays no news (W2). */
+  #wokenAt = -Infinity
   #scannedAt = -Infinity
   #looking: Promise<void> | null = null
   #next: Promise<void> | null = null
@@ -131,7 +133,7 @@ export class Lookout {
   wake(): void {
     if (this.#session === null || this.#cancelWake !== null || !this.isWanted) return
     const { clock } = this.#options
-    const at = Math.max(clock.now(), this.#lookedAt + QUIET_MS)
+    const at = Math.max(clock.now(), this.#wokenAt + QUIET_MS)
     this.#cancelWake = clock.setTimer(() => {
       this.#cancelWake = null
       void this.#lookAndTell()
@@ -170,6 +172,7 @@ export class Lookout {
 
   async #lookAndTell(): Promise<void> {
     const { candidates, clock, logger, onTryable } = this.#options
+    this.#wokenAt = clock.now()
     try {
       await this.#look(this.#isScanDue)
       this.ripen()
