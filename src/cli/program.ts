@@ -105,7 +105,7 @@ function commonOptions(): readonly Option[] {
   return [
     new Option('--json', 'Data as JSON on stdout; talk goes to stderr.'),
     new Option('--persistence <url>', 'The database: sqlite:FILE or postgres://….'),
-    new Option('--board <url>', 'The board: sql: or sql:NAME.'),
+    new Option('--board <url>', 'The board: sql:, sql:NAME or zookeeper://HOSTS/CHROOT.'),
     new Option('--broker <url>', 'The broker: amqp://… or amqps://…, several with commas.'),
     new Option('--namespace <name>', 'Prefix of the tables, queues and exchanges.'),
     new Option('--config <file>', 'Settings. Default: zagflow.config.{ts,js,json,yaml}.'),

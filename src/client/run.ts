@@ -20,7 +20,13 @@ import { brokerPlace, type BrokerPlace } from './broker-place.ts'
 import { checkOptions } from './check-options.ts'
 import { RUN_BOARD, runLocally } from './local-run.ts'
 import { outcomeOf, resultsOf, type Outcome } from './outcome.ts'
-import { isRunnable, prepare, sourceOf, type PreparedFlow, type Signatures } from '../posting/prepare.ts'
+import {
+  isRunnable,
+  prepare,
+  sourceOf,
+  type PreparedFlow,
+  type Signatures,
+} from '../posting/prepare.ts'
 import { postRequest } from '../posting/post-request.ts'
 import { KnownSignatures } from '../posting/signatures.ts'
 import { openWorkerBased } from './worker-based.ts'

@@ -9,7 +9,12 @@ import { silentLogger } from '../../src/base/logger.ts'
 import { DATABASES, testDatabase } from './databases.ts'
 import { post } from './fixtures.ts'
 
-const MIGRATIONS = ['001_create_tables', '002_add_reply_queues', '003_add_postings', '004_add_schedules']
+const MIGRATIONS = [
+  '001_create_tables',
+  '002_add_reply_queues',
+  '003_add_postings',
+  '004_add_schedules',
+]
 
 /**
  * What the migrations make. A column is text unless it says otherwise: `time` is bigint, `json` jsonb and `flag` boolean in
