@@ -1,6 +1,6 @@
 /** The statements by which jobs change hands. Each is one transaction, and skips rows that others are changing. */
 import type { Dialect } from './dialect.ts'
-import { claimableState } from './postings-sql.ts'
+import { byJob, claimableState } from './postings-sql.ts'
 import { allColumns, jobColumns } from './rows.ts'
 import { deathsReason } from './rules.ts'
 import type { Sql } from './sql.ts'
@@ -56,13 +56,9 @@ export function adoptStatement(dialect: Dialect, claims: readonly Claim[]): Sql 
   const { jobs } = tables
   const from = rows(
     { id: 'text', posting: 'int', epoch: 'int', claim_id: 'text', conductor: 'text' },
-    claims.map((claim) => [
-      claim.jobId,
-      claim.posting,
-      claim.epoch,
-      claim.claimId,
-      claim.conductor,
-    ]),
+    [...claims]
+      .sort(byJob)
+      .map((claim) => [claim.jobId, claim.posting, claim.epoch, claim.claimId, claim.conductor]),
   )
   const isSame = sql`(state = 'CLAIMED' and ${jobs}.epoch = c.epoch and ${jobs}.claim_id = c.claim_id)`
   const takesOver = sql`(state = 'CLAIMED' and ${jobs}.epoch < c.epoch)`

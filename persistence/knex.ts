@@ -302,8 +302,13 @@ export class KnexStore implements Store {
         selectSummaries(this.#dialect, [sql`j.id${anyOf(jobIds)}`], nothing),
       )
       const summaries = new Map(found.map(readSummary).map((one) => [one.job.id, one]))
-      const flowIds = [...summaries.values()].map(({ job }) => job.flowId)
+      // Of a first run that nothing was committed of there is nothing more.
+      const begun = [...summaries.values()].filter(
+        ({ job, detail }) => job.revision > 0 || detail.run > 1,
+      )
+      const flowIds = begun.map(({ job }) => job.flowId)
       const select = (table: Sql) => {
+        if (flowIds.length === 0) return []
         return database.run(sql`select * from ${table} where flow_id${anyOf(flowIds)}`)
       }
       const atoms = byFlow<AtomRecord>(atomColumns, await select(tables.atoms))

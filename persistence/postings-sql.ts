@@ -8,6 +8,11 @@ import type { Sql } from './sql.ts'
 import { name, nothing, sql } from './sql.ts'
 import type { PostingRef } from './store.ts'
 
+/** The order in which jobs are locked. */
+export function byJob(a: { readonly jobId: string }, b: { readonly jobId: string }): number {
+  return a.jobId < b.jobId ? -1 : a.jobId > b.jobId ? 1 : 0
+}
+
 /** What a job becomes when it can be claimed (again): it is for a board that has to be told, or its row is its posting. */
 export function claimableState(jobs: Sql): Sql {
   return sql`case when ${jobs}.outside then 'POSTING' else 'UNCLAIMED' end`
@@ -23,7 +28,8 @@ export function changePostings(
   const { jobs } = tables
   const from = rows(
     { id: 'text', posting: 'int' },
-    postings.map(({ jobId, posting }) => [jobId, posting]),
+    // All that change many jobs lock them in the order of their ids, so that none waits for another in a circle.
+    [...postings].sort(byJob).map(({ jobId, posting }) => [jobId, posting]),
   )
   const change =
     to === 'UNCLAIMED' ? name(`state = 'UNCLAIMED'`) : name(`state = 'POSTING', outside = true`)
