@@ -24,7 +24,7 @@ interface Node {
 
 /** Options of {@link MemoryPostings}. */
 export interface MemoryPostingsOptions {
-  /** Postings of a priority and above that find room. @default 10,000 */
+  /** Unclaimed postings of a priority and above that find room. @default 10,000 */
   readonly window?: number | undefined
   /** How long a conductor waits for one of its name whose session may be about to end, in ms. @default 0 */
   readonly sessionMs?: number | undefined
@@ -38,8 +38,6 @@ export class MemoryPostings {
   /** Priorities that have a list, bigger first. */
   #priorities: number[] = []
   readonly #boards = new Set<MemoryBoard>()
-  /** How many nodes there are of a priority. */
-  readonly #counts = new Map<number, number>()
   readonly #window: number
   /** @internal */
   readonly members: MemoryMembers<MemoryBoard>
@@ -79,7 +77,6 @@ export class MemoryPostings {
   wipe(): void {
     const nodes = [...this.#nodes.values()]
     this.#nodes.clear()
-    this.#counts.clear()
     this.#unclaimed.clear()
     this.#priorities = []
     for (const node of nodes) this.#tell({ kind: 'removed', jobId: node.posting.jobId })
@@ -112,16 +109,15 @@ export class MemoryPostings {
     if (this.room(posting.priority) <= 0) return false
     const node: Node = { posting, epoch: posting.epoch, claim: null }
     this.#nodes.set(nameOf(posting), node)
-    this.#count(posting.priority, 1)
     this.#offer(node)
     return true
   }
 
   /** @internal */
   room(priority: number): number {
-    let above = 0
-    for (const [other, count] of this.#counts) if (other >= priority) above += count
-    return this.#window - above
+    let waiting = 0
+    for (const [other, list] of this.#unclaimed) if (other >= priority) waiting += list.length
+    return this.#window - waiting
   }
 
   /** @internal */
@@ -158,7 +154,6 @@ export class MemoryPostings {
     const node = this.#nodes.get(name)
     if (node === undefined) return
     this.#nodes.delete(name)
-    this.#count(node.posting.priority, -1)
     if (node.claim === null) this.#withdraw(node)
     else if (node.claim.owner.claimId !== claim.claimId) {
       node.claim.session.hear({ kind: 'lost', jobIds: [claim.jobId] })
@@ -191,10 +186,6 @@ export class MemoryPostings {
       node.claim = null
       this.#offer(node)
     }
-  }
-
-  #count(priority: number, by: 1 | -1): void {
-    this.#counts.set(priority, (this.#counts.get(priority) ?? 0) + by)
   }
 
   #offer(node: Node): void {

@@ -10,7 +10,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
-const folders = ['src', 'engines', 'jobboard', 'persistence', 'test', 'examples', 'bench']
+const folders = ['src', 'engines', 'jobboard', 'persistence', 'test', 'examples', 'deploy', 'bench']
 
 export function build() {
   const compiler = path.join(root, 'node_modules', '.bin', 'tsc')

@@ -2,10 +2,13 @@
  * How many postings the board shows, and how many more find room: the rest of the backlog waits in the store.
  *
  * Invariants
- * V1  A posting finds room while there are fewer than `size` postings of its priority and above; so a flood of unimportant ones
- *     never keeps an important one out, and what waits in front is bounded for everybody.
+ * V1  A posting finds room while fewer than `size` postings of its priority and above wait to be claimed; so a flood of unimportant
+ *     ones never keeps an important one out, and what waits in front is bounded for everybody. Claimed ones do not count: however
+ *     many flows are at work, the job that they wait for must not be kept out by them. (Claims below a priority are taken for ones
+ *     above it: that is only ever too generous.)
  * V2  What is known is at most a second old, with what was made here counted in; boards that post at once may overshoot a little.
  *     While it was less than half full when it was counted last, who posts does not wait until it is counted anew: little is made meanwhile.
+ * V3  A bucket does not grow beyond what can be listed, whatever is claimed of it.
  */
 import type { Clock } from '../../src/base/clock.ts'
 import type { ZooKeeperClient } from './contract.ts'
@@ -13,6 +16,8 @@ import { bucketName, readBucketName, type BoardPaths } from './names.ts'
 import { isReply } from './refusals.ts'
 
 const KNOWN_MS = 1000
+/** V3: names take 52 bytes, and an answer may have 1 MiB. */
+const LISTABLE = 18_000
 
 export class Window {
   readonly size: number
@@ -20,6 +25,7 @@ export class Window {
   readonly #paths: BoardPaths
   readonly #clock: Clock
   #counts = new Map<number, number>()
+  #claimed = 0
   #countedAt = -Infinity
   #counting: Promise<void> | null = null
 
@@ -40,7 +46,9 @@ export class Window {
   /** How many more of this priority find room. */
   async room(priority: number): Promise<number> {
     if (this.#isOld) await this.count()
-    return Math.max(this.size - this.#used(priority), 0)
+    const waiting = Math.max(this.#used(priority) - this.#claimed, 0)
+    const listable = Math.max(LISTABLE, this.size) - (this.#counts.get(priority) ?? 0)
+    return Math.max(Math.min(this.size - waiting, listable), 0)
   }
 
   /** Whether one of this priority finds room; as long as there is plenty of it, that takes no time (V2). */
@@ -91,7 +99,9 @@ export class Window {
         return [priority, stat?.children ?? 0] as const
       }),
     )
+    const claims = await this.#client.exists(this.#paths.claims)
     this.#counts = new Map(counts)
+    this.#claimed = claims?.children ?? 0
     this.#countedAt = startedAt
   }
 

@@ -90,7 +90,8 @@ for (const kind of STORES) {
     })
     await eventually(() => seen.length === 50, { withinMs: 30_000 })
     assert.deepEqual(jobs, [])
-    assert.ok(most <= 5, `${most} postings`)
+    // Five that wait, and the one that is worked on.
+    assert.ok(most <= 6, `${most} postings`)
     assert.deepEqual(seen.slice(0, 5), ['!1', '!2', '!3', '!4', '!5'])
     const rest = seen.slice(5)
     // Each has its turn: those of c and b are not behind the 30 of a.
@@ -260,6 +261,8 @@ test('a job stays POSTING as long as there is no room for it, and a smaller prio
   const { board } = await start({ maxFlows: 2, tasks: { ...TASKS, gate: gate.task() } })
   for (let at = 0; at < 2; at++) await postFlow(store, root, { board })
   await eventually(() => gate.entered.length === 2)
+  // What is claimed takes no room; these two take all of it.
+  for (let at = 0; at < 2; at++) await postFlow(store, root, { board })
   const low = await postUnseen(store)
   assert.equal(
     await board.post({ jobId: uuidV7(), posting: 1, priority: 0, createdAt: 1, epoch: 0 }),
