@@ -106,5 +106,5 @@ function commit(transaction: Transaction): Promise<void> {
 
 function settle(error: unknown, resolve: () => void, reject: (error: Error) => void): void {
   if (error === null || error === undefined) resolve()
-  else reject(error instanceof Error ? error : new Error(String(error)))
+  else reject(error instanceof Error ? error : new Error('the client failed', { cause: error }))
 }
