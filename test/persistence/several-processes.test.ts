@@ -1,9 +1,9 @@
 /** Several processes on one database. */
-import { migrations } from '../../persistence/migrations/index.ts'
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { migrations } from '../../persistence/migrations/index.ts'
 import { spawnNode } from '../support/spawn-node.ts'
 import type { TestDatabase } from './databases.ts'
 import { DATABASES, testDatabase } from './databases.ts'
