@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { newLedger, readLedger, writeLine, type LedgerLine } from './ledger.ts'
+import { followLedger, newLedger, readLedger, writeLine, type LedgerLine } from './ledger.ts'
 
 const record = (pid: number): LedgerLine => ({ what: 'claimed', pid, job: 'job 1', epoch: 7 })
 
@@ -40,4 +40,20 @@ test('what is no record, nor the beginning of one, is an error', async (t) => {
     appendFileSync(ledger, `${line}\n`)
     assert.throws(() => readLedger(ledger), SyntaxError, line)
   }
+})
+
+test('who follows a ledger reads each record once, when it is whole', async (t) => {
+  const ledger = await newLedger(t)
+  const read = followLedger(ledger)
+  assert.deepEqual(read(), [])
+  writeLine(ledger, record(1))
+  const whole = readFileSync(ledger, 'utf8')
+  assert.deepEqual(read(), [record(1)])
+  for (const character of whole) {
+    appendFileSync(ledger, character)
+    read()
+  }
+  writeLine(ledger, record(2))
+  assert.deepEqual(read(), [record(1), record(1), record(2)])
+  assert.deepEqual(read(), readLedger(ledger))
 })

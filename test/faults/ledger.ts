@@ -6,7 +6,15 @@
  *     go on in its line.
  * J3  A part of a record is none: whoever wrote it died before it could act on it.
  */
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  closeSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import type { CleanUp } from '../support/clean-up.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
@@ -80,6 +88,29 @@ export function writeLine(ledger: string, line: LedgerLine): void {
 export function readLedger(ledger: string): readonly LedgerLine[] {
   const lines = readFileSync(ledger, 'utf8').split('\n')
   lines.pop() // the last one may be just being written
+  return parse(lines)
+}
+
+/** Reads a ledger that only grows again and again, each record once: gives all records so far. */
+export function followLedger(ledger: string): () => readonly LedgerLine[] {
+  const lines: LedgerLine[] = []
+  let offset = 0
+  return () => {
+    const file = openSync(ledger, 'r')
+    try {
+      const bytes = Buffer.alloc(Math.max(fstatSync(file).size - offset, 0))
+      const whole = bytes.subarray(0, readSync(file, bytes, 0, bytes.length, offset))
+      const end = whole.lastIndexOf('\n') + 1 // the last record may be just being written
+      offset += end
+      lines.push(...parse(whole.subarray(0, end).toString('utf8').split('\n')))
+    } finally {
+      closeSync(file)
+    }
+    return lines
+  }
+}
+
+function parse(lines: readonly string[]): readonly LedgerLine[] {
   return lines.filter((line) => !isPart(line)).map((line) => JSON.parse(line) as LedgerLine)
 }
 

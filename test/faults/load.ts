@@ -7,7 +7,7 @@ import { postFlow } from '../conductor/fixtures.ts'
 import { eventually } from '../support/eventually.ts'
 import type { NodeProcess } from '../support/spawn-node.ts'
 import { Random } from '../support/random.ts'
-import { readLedger } from './ledger.ts'
+import { followLedger } from './ledger.ts'
 import { randomWork, type Work } from './workload.ts'
 
 /** Jobs that are kept open. */
@@ -100,7 +100,8 @@ async function postWork(
 
 /** Waits until so many more tasks have ended: moments under load, however fast the machine is. */
 export async function tasksEnd(ledger: string, count: number): Promise<void> {
-  const ended = () => readLedger(ledger).filter(({ what }) => what === 'end').length
+  const read = followLedger(ledger)
+  const ended = () => read().filter(({ what }) => what === 'end').length
   const before = ended()
   await eventually(() => ended() >= before + count, { withinMs: 120_000, everyMs: 20 })
 }

@@ -14,7 +14,7 @@ import { beginAudit, type Audit } from './audit.ts'
 import { checkJob, linesByJob } from './check-job.ts'
 import { PROGRAM, type ProgramOptions } from './conductor-program.ts'
 import type { Place } from './fleet.ts'
-import { newLedger, readLedger, type LedgerLine } from './ledger.ts'
+import { followLedger, newLedger, readLedger, type LedgerLine } from './ledger.ts'
 import { allEnd, underLoad, type LoadOptions } from './load.ts'
 import type { Work } from './workload.ts'
 
@@ -49,6 +49,8 @@ export class ZooKeeperFleet {
   readonly audit: Audit
   readonly conductors: Reached[] = []
   readonly works = new Map<string, Work>()
+  /** All records of the ledger so far. */
+  readonly lines: () => readonly LedgerLine[]
   readonly #t: TestContext
   readonly #url: string
   readonly #options: ZooKeeperFleetOptions
@@ -63,6 +65,7 @@ export class ZooKeeperFleet {
     this.board = parts.board
     this.ledger = parts.ledger
     this.audit = parts.audit
+    this.lines = followLedger(parts.ledger)
     this.#url = parts.url
     this.#options = options
   }
@@ -106,7 +109,7 @@ export class ZooKeeperFleet {
 
   /** Jobs that a process has claimed and not let go, with the epoch. */
   held(process: NodeProcess): ReadonlyMap<string, number> {
-    return heldBy(readLedger(this.ledger), process.pid)
+    return heldBy(this.lines(), process.pid)
   }
 
   /** Ends every conductor in order: none of them had to be started again. */

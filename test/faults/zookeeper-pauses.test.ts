@@ -15,9 +15,10 @@ import { freshChroot, zookeeper } from '../support/zookeeper.ts'
 import { beginAudit } from './audit.ts'
 import { checkJob, linesByJob } from './check-job.ts'
 import { PROGRAM, type ProgramOptions } from './conductor-program.ts'
-import { newLedger, readLedger, type LedgerLine } from './ledger.ts'
+import { followLedger, newLedger, readLedger, type LedgerLine } from './ledger.ts'
 import { allEnd, openJobs, underLoad } from './load.ts'
 import { longWork, type Work } from './workload.ts'
+import { heldBy } from './zookeeper-fleet.ts'
 
 const PAIRS = Number(process.env['ZAGFLOW_TEST_PAIRS'] ?? 2000)
 const SEED = Number(process.env['ZAGFLOW_TEST_FIRST_SEED'] ?? 1)
@@ -42,7 +43,7 @@ test(`conductors stand still for 1.5 to 4 sessions, with ${HELD} jobs each, unti
     board: { servers: hosts, chroot, sessionTimeoutMs: SESSION_MS, scanMs: 1000 },
     // The board is to be the first to notice.
     leaseMs: 6000,
-    napMs: 700,
+    napMs: 1500,
     parkAfterMs: 60_000,
     maxFlows: 2 * HELD,
     logs: true,
@@ -57,6 +58,7 @@ test(`conductors stand still for 1.5 to 4 sessions, with ${HELD} jobs each, unti
   const board = new ZooKeeperBoard({ servers: hosts, chroot })
   lastFirst(t).after(() => board.stop())
   await board.start()
+  const lines = followLedger(ledger)
   const random = new Random(SEED)
   const works = new Map<string, Work>()
   let pairs = 0
@@ -68,12 +70,12 @@ test(`conductors stand still for 1.5 to 4 sessions, with ${HELD} jobs each, unti
       // Two sleep at a time, two take over.
       const [first, second] = pauses % 4 === 0 ? [0, 1] : [2, 3]
       const sleepers = [running[first], running[second]] as NodeProcess[]
-      await eventually(() => sleepers.every(({ pid }) => held(ledger, pid).size >= HELD), {
-        withinMs: 60_000,
+      await eventually(() => sleepers.every(({ pid }) => heldBy(lines(), pid).size >= HELD), {
+        withinMs: 180_000,
         everyMs: 50,
       }).catch(async (error: unknown) => {
         const has = running.map(({ pid, stderr }) => {
-          return `${pid} has ${held(ledger, pid).size} jobs and said: ${stderr().slice(-2000)}`
+          return `${pid} has ${heldBy(lines(), pid).size} jobs and said: ${stderr().slice(-2000)}`
         })
         const open = await openJobs(store, 6 * HELD)
         throw new Error(
@@ -85,19 +87,19 @@ test(`conductors stand still for 1.5 to 4 sessions, with ${HELD} jobs each, unti
         sleepers.map(async (sleeper) => {
           await sleep(random.below(50))
           sleeper.kill('SIGSTOP')
-          const before = held(ledger, sleeper.pid)
+          const before = heldBy(lines(), sleeper.pid)
           await sleep(SESSION_MS * (1.5 + random.below(2500) / 1000))
           sleeper.kill('SIGCONT')
           // It notices by itself, before anybody tells it.
           await eventually(
             () => {
-              const now = held(ledger, sleeper.pid)
+              const now = heldBy(lines(), sleeper.pid)
               return [...before.keys()].every((job) => now.get(job) !== before.get(job))
             },
             { withinMs: 60_000, everyMs: 50 },
           )
           pairs += before.size
-          robbed += countRobbed(readLedger(ledger), sleeper.pid, before)
+          robbed += countRobbed(lines(), sleeper.pid, before)
         }),
       )
       pauses += 2
@@ -108,30 +110,15 @@ test(`conductors stand still for 1.5 to 4 sessions, with ${HELD} jobs each, unti
     conductor.kill('SIGTERM')
     assert.deepEqual(await conductor.ends(), { code: 0, signal: null }, conductor.stderr())
   }
-  const lines = readLedger(ledger)
-  const perJob = linesByJob(lines)
+  const all = readLedger(ledger)
+  const perJob = linesByJob(all)
   for (const [id, work] of works) await checkJob(store, id, work, perJob.get(id) ?? [])
-  const rows = await audit.check(lines)
+  const rows = await audit.check(all)
   t.diagnostic(
     `${pairs} (job, pause) pairs in ${pauses} pauses; ${robbed} jobs were another's when their owner woke; ${works.size} jobs, ${rows} changes of their rows`,
   )
   assert.ok(robbed > pairs / 4, `only ${robbed} jobs were taken over: this has tested little`)
 })
-
-/** Jobs that a process has claimed and not let go, with the epoch. */
-function held(ledger: string, pid: number): ReadonlyMap<string, number> {
-  const jobs = new Map<string, number>()
-  for (const line of readLedger(ledger)) {
-    if (line.pid !== pid || !('job' in line)) continue
-    if (line.what === 'claimed') jobs.set(line.job, line.epoch)
-    else if (isEnd(line)) jobs.delete(line.job)
-  }
-  return jobs
-}
-
-function isEnd({ what }: LedgerLine): boolean {
-  return ['lost', 'released', 'parked', 'completed', 'trashed'].includes(what)
-}
 
 /** How many of these were claimed by others before their owner let them go. */
 function countRobbed(

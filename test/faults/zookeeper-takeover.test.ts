@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.ts'
 import { freshChroot, zookeeper } from '../support/zookeeper.ts'
-import { readLedger, writeLine } from './ledger.ts'
+import { writeLine } from './ledger.ts'
 import { longWork } from './workload.ts'
 import { ZooKeeperFleet } from './zookeeper-fleet.ts'
 
@@ -38,9 +38,11 @@ test(`${CONDUCTORS} conductors share ${JOBS} jobs evenly; after kill -9 of one i
       assert.ok(lost.size > 0)
       await eventually(
         () =>
-          readLedger(fleet.ledger).some(
-            (line) => line.what === 'claimed' && line.epoch > (lost.get(line.job) ?? Infinity),
-          ),
+          fleet
+            .lines()
+            .some(
+              (line) => line.what === 'claimed' && line.epoch > (lost.get(line.job) ?? Infinity),
+            ),
         { withinMs: 30_000, everyMs: 20 },
       )
       begunAfterMs = Math.round(performance.now() - killedAt)
@@ -50,8 +52,7 @@ test(`${CONDUCTORS} conductors share ${JOBS} jobs evenly; after kill -9 of one i
     { open: 120, most: JOBS, work: longWork },
   )
   const claims = fleet.processes.map(({ pid }) => {
-    return readLedger(fleet.ledger).filter((line) => line.what === 'claimed' && line.pid === pid)
-      .length
+    return fleet.lines().filter((line) => line.what === 'claimed' && line.pid === pid).length
   })
   await fleet.endAll()
   await fleet.check()
