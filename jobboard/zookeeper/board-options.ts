@@ -9,7 +9,7 @@ import { checkSession, readServers, type ZooKeeperHost } from './url.ts'
 const DEFAULTS = Object.freeze({
   name: 'main',
   window: 10_000,
-  scanMs: 5000,
+  scanMs: 2000,
   connectMs: 10_000,
   sessionTimeoutMs: 10_000,
 })
@@ -28,7 +28,7 @@ export interface ZooKeeperBoardOptions {
    * longer than servers allow. @default 10,000
    */
   readonly window?: number | undefined
-  /** How often a board that is asked for jobs compares what it knows with the servers, whatever watches told, in ms. @default 5,000 */
+  /** How often a board that is asked for jobs compares what it knows with the servers, whatever watches told, in ms. @default 2,000 */
   readonly scanMs?: number | undefined
   /**
    * How long the servers wait for a sign of life before they end the session, and so give its claims to others, in ms. A shorter one

@@ -25,7 +25,7 @@ const BATCH = 100
 const PACE_MS = 250
 const BEGIN_MS = 20
 const HEARD_MS = 250
-const AWAY = { delayMs: 1000, factor: 2, maxDelayMs: 2000, jitter: 0.2 }
+const AWAY = { delayMs: 500, factor: 2, maxDelayMs: 1500, jitter: 0.2 }
 
 export interface ClaimsOptions {
   readonly resolved: ResolvedConductor

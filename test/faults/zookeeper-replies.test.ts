@@ -19,7 +19,9 @@ import { beginAudit } from './audit.ts'
 const PAIRS = Number(process.env['ZAGFLOW_TEST_PAIRS'] ?? 300)
 const SEED = Number(process.env['ZAGFLOW_TEST_FIRST_SEED'] ?? 1)
 const IDLE_MS = 5000
-const OPEN = 12
+const OPEN = 16
+/** Until so many answers were lost. */
+const WITHIN_MS = 400_000
 
 const step = task('step', { provides: { done: z.boolean() }, execute: () => ({ done: true }) })
 const steps = flow('steps', { input: { n: z.int() } }, [step])
@@ -54,29 +56,35 @@ for (const [kind, [wanted, wantedFirst]] of Object.entries(KINDS)) {
         environment: {},
         ...(isConductor ? { conductor: { tasks: steps, pollMs: 50 } } : {}),
       })
-    const poster = await open(isPost ? proxy.port : server.port, false)
-    await open(isPost ? server.port : proxy.port, true)
-    await open(server.port, true)
+    // Who has lost an answer leaves the board alone for a moment: so there are several that lose some.
+    const posters = await several(isPost ? 8 : 1, () =>
+      open(isPost ? proxy.port : server.port, false),
+    )
+    await several(isPost ? 2 : 6, () => open(isPost ? server.port : proxy.port, true))
     proxy.lose((operation, first) => {
       if (operation !== wanted || first !== wantedFirst) return null
-      return random.chance(0.5) ? 'reply' : null
+      return random.chance(isPost ? 0.7 : 0.5) ? 'reply' : null
     })
 
     const ids: string[] = []
-    while (proxy.losses < PAIRS && ids.length < PAIRS * 12) {
-      const n = ids.length
-      const job = await poster.post(steps, { n }, { key: `job ${n}` })
-      // Nobody who has lost an answer may be left with two jobs.
-      if (n % 3 === 0) {
-        const again = await poster.post(steps, { n }, { key: `job ${n}` })
-        assert.equal(again.id, job.id)
+    const until = performance.now() + WITHIN_MS
+    const post = async (poster: Zagflow): Promise<void> => {
+      while (proxy.losses < PAIRS && performance.now() < until) {
+        const n = ids.push('') - 1
+        const job = await poster.post(steps, { n }, { key: `job ${n}` })
+        ids[n] = job.id
+        // Nobody who has lost an answer may be left with two jobs.
+        if (n % 3 === 0) {
+          const again = await poster.post(steps, { n }, { key: `job ${n}` })
+          assert.equal(again.id, job.id)
+        }
+        await eventually(async () => (await unfinished(store)) < OPEN, {
+          withinMs: 60_000,
+          everyMs: 20,
+        })
       }
-      ids.push(job.id)
-      await eventually(async () => (await unfinished(store)) < OPEN, {
-        withinMs: 30_000,
-        everyMs: 5,
-      })
     }
+    await Promise.all(posters.map(post))
     assert.ok(proxy.losses >= PAIRS, `only ${proxy.losses} answers were lost`)
     await eventually(async () => (await unfinished(store)) === 0, { withinMs: 30_000 })
     proxy.lose(undefined)
@@ -103,6 +111,10 @@ for (const [kind, [wanted, wantedFirst]] of Object.entries(KINDS)) {
     )
     assert.ok(longest <= IDLE_MS, `a job was idle for ${longest} ms`)
   })
+}
+
+function several<T>(count: number, make: () => Promise<T>): Promise<readonly T[]> {
+  return Promise.all(Array.from({ length: count }, make))
 }
 
 async function opened(t: TestContext, options: Parameters<typeof connect>[0]): Promise<Zagflow> {
