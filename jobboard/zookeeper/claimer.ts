@@ -7,6 +7,7 @@
  * K1  A claim is returned once, to who asked, and only while its session stands.
  * K2  What is known is tried before the servers are asked for more; postings of others are taken only by a fresh view.
  * K3  A claim that was taken away under a session that lives is noticed within `scanMs`, and told.
+ * K4  Nothing that is won waits for what may take as long as it takes to find a server: a look, or the other tries.
  */
 import { UnavailableError } from '../../src/base/errors.ts'
 import type { BoardClaim, BoardEvent } from '../jobboard.ts'
@@ -28,6 +29,8 @@ import { isReply } from './refusals.ts'
 const FRESH_MS = 100
 /** Who has won something does not look again for more within this. */
 const RECENT_MS = 250
+/** What is won together is so near to the first of it (K4). */
+const TOGETHER_MS = 100
 /** Rounds of one claim, if it has won something. */
 const ROUNDS = 5
 
@@ -111,21 +114,23 @@ export class Claimer {
     const { clock, logger } = resolved
     const session = this.#session
     if (session === 0) throw this.#away('there is no session')
-    const won = [...this.#found.take(conductor, limit)]
+    const won: BoardClaim[] = []
     let isRefreshed = false
     try {
-      for (let round = 1; won.length < limit; round++) {
+      for (let round = 1; ; round++) {
+        won.push(...this.#found.take(conductor, limit - won.length))
+        if (won.length >= limit) break
         const now = clock.now()
         const ageMs = now - lookout.lookedAt
         const onlyMine = !isRefreshed && ageMs > FRESH_MS
         const picks = candidates.take(limit - won.length, now, { onlyMine })
         if (picks.length === 0) {
-          if (isRefreshed || (won.length > 0 && ageMs < RECENT_MS)) break
-          await lookout.refresh()
-          isRefreshed = true
+          if (won.length > 0 && ageMs >= RECENT_MS) lookout.wake() // K4
+          if (won.length > 0 || isRefreshed) break
+          isRefreshed = await this.#found.orElse(lookout.refresh())
           continue
         }
-        won.push(...(await this.#tryAll(picks, conductor, session)))
+        won.push(...(await this.#tryAll(picks, { conductor, session, hasWon: won.length > 0 })))
         if (round >= ROUNDS && won.length > 0) break
       }
     } catch (error) {
@@ -190,20 +195,41 @@ export class Claimer {
     }, clock.now() + scanMs)
   }
 
+  /** K4: what is won later than the first by more than a moment is found later. */
   async #tryAll(
     picks: readonly Candidate[],
-    conductor: string,
-    session: number,
+    on: { readonly conductor: string; readonly session: number; readonly hasWon: boolean },
   ): Promise<readonly BoardClaim[]> {
-    const tries = await Promise.allSettled(
-      picks.map((candidate) => this.#try(candidate, conductor, session)),
-    )
-    const won = tries.flatMap((one) => (one.status === 'fulfilled' ? (one.value ?? []) : []))
-    const failed = tries.find((one) => one.status === 'rejected')
+    const { clock, logger } = this.#options.resolved
+    const won: BoardClaim[] = []
+    let isOver = false
+    let cancel = (): void => {}
+    const ends = await new Promise<readonly PromiseSettledResult<void>[]>((resolve) => {
+      const endSoon = (): void => {
+        cancel = clock.setTimer(() => resolve([]), clock.now() + TOGETHER_MS)
+      }
+      const tries = picks.map(async (candidate) => {
+        const claim = await this.#try(candidate, on.conductor, on.session)
+        if (claim === null) return
+        if (isOver) this.#late(claim, on.session)
+        else if (won.push(claim) === 1 && !on.hasWon) endSoon()
+      })
+      if (on.hasWon) endSoon()
+      void Promise.allSettled(tries).then(resolve)
+    })
+    isOver = true
+    cancel()
+    const failed = ends.find((one) => one.status === 'rejected')
     if (failed === undefined) return won
     if (won.length === 0) throw failed.reason
-    this.#options.resolved.logger.debug({ error: failed.reason }, 'some tries to claim failed')
+    logger.debug({ error: failed.reason }, 'some tries to claim failed')
     return won
+  }
+
+  #late(claim: BoardClaim, session: number): void {
+    if (this.#session !== session) return
+    this.#found.add(claim)
+    this.#options.tell({ kind: 'posted' })
   }
 
   async #try(candidate: Candidate, conductor: string, session: number): Promise<BoardClaim | null> {
@@ -251,12 +277,11 @@ export class Claimer {
   }
 
   #known({ candidate, claim }: Doubt, whose: 'ours' | 'free' | 'another'): void {
-    const { candidates, held, tell } = this.#options
+    const { candidates, held } = this.#options
     if (whose === 'ours') {
       this.#counts.won++
       held.add(claim, candidate.place)
-      this.#found.add(claim)
-      tell({ kind: 'posted' })
+      this.#late(claim, this.#session)
     } else if (whose === 'free') this.offer(candidate, 'free')
     else candidates.claimed(candidate)
   }

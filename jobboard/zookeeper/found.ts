@@ -19,6 +19,7 @@ export class FoundClaims {
   readonly #kept = new Map<BoardClaim, () => void>()
   /** Those that are being given back. */
   readonly #going = new Map<BoardClaim, () => void>()
+  readonly #waiting = new Set<() => void>()
 
   /** @param giveBack tried again as long as it rejects. */
   constructor(clock: Clock, giveBack: (claim: BoardClaim) => Promise<void>) {
@@ -33,6 +34,7 @@ export class FoundClaims {
       void this.#release(claim)
     }
     this.#kept.set(claim, this.#clock.setTimer(over, this.#clock.now() + KEPT_MS))
+    for (const wake of this.#waiting) wake()
   }
 
   /** Up to `limit` of this conductor. */
@@ -46,6 +48,20 @@ export class FoundClaims {
       taken.push(claim)
     }
     return taken
+  }
+
+  /** Waits until something else is done, with true, or until a claim is found, with false. Throws what the other one throws. */
+  async orElse(other: Promise<void>): Promise<boolean> {
+    let wake = (): void => {}
+    const found = new Promise<boolean>((resolve) => {
+      wake = () => resolve(false)
+    })
+    this.#waiting.add(wake)
+    try {
+      return await Promise.race([other.then(() => true), found])
+    } finally {
+      this.#waiting.delete(wake)
+    }
   }
 
   /** It is ended, or lost. */
