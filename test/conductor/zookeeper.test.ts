@@ -180,6 +180,11 @@ for (const kind of ['sqlite', 'postgres'] as const) {
         lines(journal).filter((line) => line.startsWith('f/b') && line.endsWith('two')).length >= 3,
       { withinMs: 15_000 },
     )
+    // What is claimed on the board, and not in the store yet, is nobody's when its claimer dies.
+    await eventually(async () => {
+      const states = ['POSTING', 'UNCLAIMED'] as const
+      return (await store.findJobs({ states, limit: 1 })).jobs.length === 0
+    })
     killed.kill('SIGKILL')
     const killedAt = performance.now()
     await killed.ended
