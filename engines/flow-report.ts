@@ -54,7 +54,7 @@ export function standingFailures(run: Run): readonly AtomFailure[] {
     failures.push({ atom, ...failure })
   }
   if (run.revertFailures === 0) return failures
-  for (const atom of run.atoms.values()) {
+  for (const atom of run.atoms.unsettled()) {
     if (atom.state !== 'REVERT_FAILURE' || atom.revertFailure === null) continue
     if (failures.length >= 2 * REPORTED) break
     failures.push({ atom: atom.path, direction: 'revert', ...atom.revertFailure })

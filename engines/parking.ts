@@ -112,7 +112,7 @@ export class Parking {
 /** When the first of its waits is over. */
 function nextDue(run: Run): number {
   let dueAt = Infinity
-  for (const atom of run.atoms.values())
+  for (const atom of run.atoms.unsettled())
     if (atom.dueAt !== null) dueAt = Math.min(dueAt, atom.dueAt)
   for (const scope of run.scopes.values())
     if (scope.dueAt !== null) dueAt = Math.min(dueAt, scope.dueAt)

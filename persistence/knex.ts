@@ -195,13 +195,17 @@ export class KnexStore implements Store {
 
   async nextPostings(
     board: string,
-    options: { readonly limit: number; readonly turn?: string | undefined },
+    options: {
+      readonly limit: number
+      readonly turn?: string | undefined
+      readonly restMs?: number | undefined
+    },
   ): Promise<readonly JobRecord[]> {
-    const { limit, turn } = options
+    const { limit, turn, restMs = 0 } = options
     checkLimit('the postings', limit)
-    const [top] = await this.#run(selectPriority(this.#dialect, board))
+    const [top] = await this.#run(selectPriority(this.#dialect, board, restMs))
     if (top === undefined) return []
-    const place = { board, priority: Number(top['priority']) }
+    const place = { board, priority: Number(top['priority']), restMs }
     const tenants = await this.#tenantsInTurn(place, limit, turn ?? null)
     const each = Math.ceil(limit / Math.max(tenants.length, 1))
     const rows = await this.#run(selectOldest(this.#dialect, place, tenants, each))
@@ -696,7 +700,7 @@ export class KnexStore implements Store {
 
   /** Tenants behind `turn`, then from the first one on, up to `limit`. */
   async #tenantsInTurn(
-    place: { readonly board: string; readonly priority: number },
+    place: Parameters<typeof selectTenants>[1],
     limit: number,
     turn: string | null,
   ): Promise<readonly string[]> {

@@ -26,9 +26,13 @@ export class MemoryPostings {
     heap.push({ job, posting })
   }
 
-  /** As {@link Store.nextPostings}. */
-  next(options: { readonly limit: number; readonly turn?: string | undefined }): readonly Job[] {
-    const { limit, turn } = options
+  /** As {@link Store.nextPostings}; first postings of jobs that were made after `youngest` are left out. */
+  next(options: {
+    readonly limit: number
+    readonly turn?: string | undefined
+    readonly youngest: number
+  }): readonly Job[] {
+    const { limit, turn, youngest } = options
     for (const priority of [...this.#waiting.keys()].sort((a, b) => b - a)) {
       const tenants = this.#waiting.get(priority) ?? new Map<string, Heap<Entry>>()
       const names = [...tenants.keys()].sort(compareText)
@@ -36,29 +40,34 @@ export class MemoryPostings {
       const lists: (readonly Job[])[] = []
       for (const name of [...names.slice(after), ...names.slice(0, after)]) {
         if (lists.length >= limit) break
-        const list = oldest(tenants.get(name) as Heap<Entry>, limit)
+        const heap = tenants.get(name) as Heap<Entry>
+        const list = oldest(heap, limit, youngest)
         if (list.length > 0) lists.push(list)
-        else tenants.delete(name)
+        else if (heap.peek() === undefined) tenants.delete(name)
       }
       if (lists.length > 0) return inTurns(lists, limit)
-      this.#waiting.delete(priority)
+      if (tenants.size === 0) this.#waiting.delete(priority)
     }
     return []
   }
 }
 
 /** Reads without taking. */
-function oldest(heap: Heap<Entry>, limit: number): readonly Job[] {
+function oldest(heap: Heap<Entry>, limit: number, youngest: number): readonly Job[] {
   const entries: Entry[] = []
+  const fresh: Entry[] = []
   while (entries.length < limit) {
     const entry = heap.pop()
     if (entry === undefined) break
     const { record } = entry.job
     const isWaiting = record.state === 'POSTING' && record.posting === entry.posting
     // A job may be entered twice: posted, unposted.
-    if (isWaiting && entries.at(-1)?.job !== entry.job) entries.push(entry)
+    if (!isWaiting || entries.at(-1)?.job === entry.job) continue
+    const isFresh = entry.posting === 1 && record.createdAt > youngest
+    if (isFresh) fresh.push(entry)
+    else entries.push(entry)
   }
-  for (const entry of entries) heap.push(entry)
+  for (const entry of [...entries, ...fresh]) heap.push(entry)
   return entries.map(({ job }) => job)
 }
 

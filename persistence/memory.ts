@@ -213,11 +213,16 @@ export class MemoryStore implements Store {
 
   async nextPostings(
     board: string,
-    options: { readonly limit: number; readonly turn?: string | undefined },
+    options: {
+      readonly limit: number
+      readonly turn?: string | undefined
+      readonly restMs?: number | undefined
+    },
   ): Promise<readonly JobRecord[]> {
+    const { restMs = 0, ...rest } = options
     checkLimit('the postings', options.limit)
     return this.#board(board)
-      .postings.next(options)
+      .postings.next({ ...rest, youngest: this.#now() - restMs })
       .map((job) => ({ ...job.record }))
   }
 

@@ -206,13 +206,15 @@ async function post(
       select v.* from (values (${detailValues(detail)}, ${now})) as v where exists (select 1 from job)
     )
     select to_jsonb(job) #>> '{}' as job, content_hash as hash from job`
+  // Their texts are the same for every post: each is planned once for each connection.
+  const named = request.delayMs === undefined ? 'zagflow_post' : 'zagflow_post_delayed'
   const { id, board, key = null } = request
   const select = sql`
     select to_jsonb(job) #>> '{}' as job, content_hash as hash from ${jobs} as job
     where id = ${id} or (key = ${key} and board = ${board})
     order by key is not null and key = ${key} desc limit 1`
   for (;;) {
-    const [inserted] = await executor.run(insert)
+    const [inserted] = await executor.run(insert, named)
     if (inserted !== undefined) return posted(inserted, true)
     const [there] = await executor.run(select)
     // None: what was in the way was rolled back or pruned meanwhile.

@@ -40,10 +40,15 @@ export function changePostings(
     returning board`
 }
 
+/** Leaves out first postings of younger jobs. */
+function rested({ now }: Dialect, restMs: number): Sql {
+  return restMs === 0 ? nothing : sql`and (posting > 1 or created_at <= ${now()} - ${restMs})`
+}
+
 /** The biggest priority of POSTING jobs. */
-export function selectPriority({ tables }: Dialect, board: string): Sql {
+export function selectPriority(dialect: Dialect, board: string, restMs: number): Sql {
   return sql`
-    select priority from ${tables.jobs} where board = ${board} and state = 'POSTING'
+    select priority from ${dialect.tables.jobs} where board = ${board} and state = 'POSTING' ${rested(dialect, restMs)}
     order by priority desc limit 1`
 }
 
@@ -51,18 +56,19 @@ export function selectPriority({ tables }: Dialect, board: string): Sql {
 interface Place {
   readonly board: string
   readonly priority: number
+  readonly restMs: number
 }
 
 /** Tenants by name, behind `after` (null: from the first), up to and with `last`. One probe of the index each. */
 export function selectTenants(
-  { tables }: Dialect,
-  { board, priority }: Place,
+  dialect: Dialect,
+  { board, priority, restMs }: Place,
   range: { readonly after: string | null; readonly last: string | null; readonly limit: number },
 ): Sql {
-  const { jobs } = tables
+  const { jobs } = dialect.tables
   const next = (after: Sql): Sql => sql`
     (select min(tenant) from ${jobs}
-      where board = ${board} and state = 'POSTING' and priority = ${priority} ${after})`
+      where board = ${board} and state = 'POSTING' and priority = ${priority} ${rested(dialect, restMs)} ${after})`
   const first = range.after === null ? nothing : sql`and tenant > ${range.after}`
   const upTo = range.last === null ? nothing : sql`and tenant <= ${range.last}`
   return sql`
@@ -77,11 +83,12 @@ export function selectTenants(
 
 /** The oldest POSTING jobs of each of these tenants. */
 export function selectOldest(
-  { kind, tables, rows }: Dialect,
-  { board, priority }: Place,
+  dialect: Dialect,
+  { board, priority, restMs }: Place,
   tenants: readonly string[],
   each: number,
 ): Sql {
+  const { kind, tables, rows } = dialect
   const { jobs } = tables
   const of = rows(
     { tenant: 'text' },
@@ -90,6 +97,7 @@ export function selectOldest(
   const oldest = (what: string): Sql => sql`
     (select ${name(what)} from ${jobs} as o
       where o.board = ${board} and o.state = 'POSTING' and o.priority = ${priority} and o.tenant = t.tenant
+        ${rested(dialect, restMs)}
       order by o.created_at, o.id limit ${name(String(each))})`
   const columns = allColumns(name('j'), jobColumns)
   return kind === 'postgres'

@@ -361,13 +361,18 @@ export interface Store extends ScheduleStore {
   /** UNCLAIMED → POSTING: the board does not show that posting. Others are passed over. From then on the job's board is outside SQL. */
   unposted(postings: readonly PostingRef[]): Promise<void>
   /**
-   * POSTING jobs of the biggest priority that has any: one of each tenant (label `tenant`) in turn,
+   * POSTING jobs of the biggest priority that has any, but for the first postings of jobs that are younger than `restMs` (default 0: their
+   * posters are showing them just now): one of each tenant (label `tenant`) in turn,
    * beginning behind the tenant `turn`, then a second one of each; of a tenant the oldest first. Costs what it gives, whatever the
    * backlog. `limit`: 1 to 100,000.
    */
   nextPostings(
     board: string,
-    options: { readonly limit: number; readonly turn?: string | undefined },
+    options: {
+      readonly limit: number
+      readonly turn?: string | undefined
+      readonly restMs?: number | undefined
+    },
   ): Promise<readonly JobRecord[]>
   /** UNCLAIMED jobs of a board in the order of claiming: what a board outside SQL has to show. `limit`: 1 to 100,000. */
   unclaimed(board: string, limit: number): Promise<readonly PostingRef[]>

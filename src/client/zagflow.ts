@@ -43,7 +43,7 @@ import {
 } from './put-schedule.ts'
 import { checkScheduleName, SCHEDULE_KEYS, type ScheduleOptions } from './schedule-spec.ts'
 import { syncSchedules, type SchedulePlan } from './sync-schedules.ts'
-import { tellBoard, type BoardPlace } from './tell-board.ts'
+import { settleBoards, tellBoard, type BoardPlace } from './tell-board.ts'
 import { checkTransaction, wasCommitted } from './transaction.ts'
 import { Unserved } from './unserved.ts'
 
@@ -340,6 +340,7 @@ export class Zagflow {
     try {
       await this.#conductor?.stop()
       await Promise.allSettled(this.#afterwards)
+      await settleBoards(this.store)
     } finally {
       await this.#parts.release()
     }

@@ -12,6 +12,7 @@
  *     On the board the jobs of the backlog are as old as their turn: by their creation, a tenant with a long backlog would be served to its
  *     end before one that came later.
  * W4  What the store says is on the board, and is not there, is POSTING again (R2): so it finds its place among the others.
+ *     What was posted within the last moments is left to its poster, who is showing it just now: two of one posting are not wrong, but work.
  * W5  While jobs wait, the store is looked at every 100 ms; nothing is asked for more often than it is answered.
  */
 import type { BoardFleet } from '../../jobboard/jobboard.ts'
@@ -33,6 +34,8 @@ const COMPARE_EVERY_MS = 5000
 /** UNCLAIMED jobs that are compared: more than any window holds. */
 const COMPARED = 20_000
 const CHUNK = 1000
+/** W3: longer than posters try. */
+const REST_MS = 1500
 /** So that ages do not run ahead of the clock where thousands are posted each second. */
 const HANDFUL = 5
 
@@ -133,7 +136,11 @@ export class Leader {
     let turn: { readonly priority: number; readonly tenant: string } | undefined
     while (!this.#stopped && isAllowed()) {
       const limit = Math.min(Math.max(this.#room, 1), BATCH)
-      const seen = await store.nextPostings(board.name, { limit, turn: turn?.tenant })
+      const seen = await store.nextPostings(board.name, {
+        limit,
+        turn: turn?.tenant,
+        restMs: REST_MS,
+      })
       const [first] = seen
       if (first === undefined) return LOOK_EVERY_MS[store.kind]
       const { priority } = first

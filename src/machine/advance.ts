@@ -359,7 +359,7 @@ function cancel(run: Run, reason: string): boolean {
 function abortEverything(run: Run): void {
   const scopes: ScopeRun[] = [run.root]
   for (let scope = scopes.pop(); scope !== undefined; scope = scopes.pop()) {
-    for (const node of scope.children.values()) {
+    for (const node of scope.children.unsettledValues()) {
       if (!('scope' in node)) scopes.push(node)
       else if (node.state === 'RUNNING') {
         const reason = run.reason ?? 'cancelled'

@@ -11,8 +11,10 @@ export class Atoms {
   readonly #plan: Plan
   readonly #scopes: ReadonlyMap<string, ScopeRun>
   #nodes: ReadonlyMap<string, NodePlan> | null = null
-  /** The scope that was found last: what comes next is mostly in it. */
+  /** Where an atom was found last: what is asked for next is mostly that one again, or the one after it. */
   #scope: ScopeRun | undefined
+  #index = 0
+  #mayBeAgain = false
 
   constructor(plan: Plan, scopes: ReadonlyMap<string, ScopeRun>) {
     this.#plan = plan
@@ -21,6 +23,26 @@ export class Atoms {
 
   /** The atom at a path; undefined: there is no such path, or nothing of it has started. */
   get(path: string): AtomRun | undefined {
+    return this.#nearby(path) ?? this.#anywhere(path)
+  }
+
+  /** Without looking at any table: those of 100,000 atoms are not at hand. */
+  #nearby(path: string): AtomRun | undefined {
+    if (this.#scope === undefined) return undefined
+    const { children } = this.#scope
+    if (this.#mayBeAgain) {
+      this.#mayBeAgain = false
+      const node = children.unsettled(this.#index)
+      if (node?.path === path && 'scope' in node) return node
+    }
+    const node = children.unsettled(this.#index + 1)
+    if (node?.path !== path || !('scope' in node)) return undefined
+    this.#index += 1
+    this.#mayBeAgain = true
+    return node
+  }
+
+  #anywhere(path: string): AtomRun | undefined {
     const node = (this.#nodes ??= nodesOf(this.#plan)).get(path)
     if (node === undefined) return this.#elsewhere(path)
     if (node.kind !== 'task' || node.parent === null) return undefined
@@ -32,6 +54,14 @@ export class Atoms {
     for (const scope of this.#scopes.values()) {
       if (scope.retry !== null) yield scope.retry
       for (const node of scope.children.all()) if ('scope' in node) yield node
+    }
+  }
+
+  /** The same, but for those of which nothing is to be said but that they have succeeded. */
+  *unsettled(): Generator<AtomRun> {
+    for (const scope of this.#scopes.values()) {
+      if (scope.retry !== null) yield scope.retry
+      for (const node of scope.children.allUnsettled()) if ('scope' in node) yield node
     }
   }
 
@@ -47,6 +77,8 @@ export class Atoms {
 
   #in(path: string, index: number): AtomRun | undefined {
     if (this.#scope?.path !== path) this.#scope = this.#scopes.get(path)
+    this.#index = index
+    this.#mayBeAgain = true
     return this.#scope?.children.known(index) as AtomRun | undefined // at a task's position there is its atom
   }
 }

@@ -11,6 +11,8 @@
  * M6  Every state change goes through `goAtom`, `goFlow` or `goScope`, which refuse what is not in the tables.
  * M7  No more calls are begun than `window` allows to be in flight; what else could start or be reverted waits in the backlog,
  *     and goes on as calls are answered. (Attempts after a delay, and what a restore finds under way, are not held back.)
+ * M8  An atom that has succeeded, and whose row was taken, is let go (`settled.ts`): nothing that was planned holds it then, and
+ *     while its flow is being reverted it is not.
  */
 import type { Failure } from '../base/failure.ts'
 import type { Json } from '../base/json.ts'
@@ -29,6 +31,7 @@ import type {
   ScopeState,
   SentRecord,
 } from './records.ts'
+import { newAtom } from './settled.ts'
 import { atomMayGo, flowMayGo, isFinal, type AtomState, type FlowState } from './states.ts'
 
 export interface AtomRun {
@@ -248,31 +251,7 @@ export function ensureScope(run: Run, plan: FlowPlan, parent: ScopeRun): ScopeRu
 export function ensureAtom(plan: TaskPlan | RetryPlan, scope: ScopeRun): AtomRun {
   const known = plan.kind === 'retry' ? scope.retry : scope.children.known(plan.index)
   if (known != null) return known as AtomRun // at a task's position there is its atom
-  return {
-    plan,
-    path: pathOf(plan, scope),
-    scope,
-    state: 'PENDING',
-    attempt: 0,
-    executeCalls: 0,
-    revertCalls: 0,
-    dueAt: null,
-    outcome: null,
-    ignored: null,
-    failure: null,
-    revertFailure: null,
-    rounds: null,
-    sent: null,
-    blockers: 0,
-    isGone: false,
-    dirty: false,
-  }
-}
-
-/** The plan's own text where it is the same: maps find a text that they know by its identity, without comparing it. */
-function pathOf(plan: TaskPlan | RetryPlan, scope: ScopeRun): string {
-  if (scope.path === scope.plan.path) return plan.path
-  return plan.kind === 'retry' ? `${scope.path}:retry` : `${scope.path}/${plan.id}`
+  return newAtom(plan, scope)
 }
 
 /** The node of a child, atom or scope. */
@@ -286,7 +265,7 @@ export function planStart(run: Run, scope: ScopeRun, index: number): void {
   scope.queued++
   const { priority } = scope.plan.children[index] as NodePlan
   // What a decider ignored is only passed over: that takes no room.
-  const isPassed = scope.children.get(index)?.ignored != null
+  const isPassed = scope.children.unsettled(index)?.ignored != null
   if (isPassed || hasRoom(run, priority)) pushStart(run, scope, index)
   else run.backlog.add('start', scope, index, priority)
 }
@@ -434,11 +413,22 @@ export function isCovered(scope: ScopeRun): boolean {
 export function takeChanges(run: Run): { atoms: AtomRecord[]; scopes: ScopeRecord[] } {
   const atoms = run.dirtyAtoms.map(atomRecord)
   const scopes = run.dirtyScopes.map(scopeRecord)
-  for (const atom of run.dirtyAtoms) atom.dirty = false
+  for (const atom of run.dirtyAtoms) {
+    atom.dirty = false
+    settleAtom(atom)
+  }
   for (const scope of run.dirtyScopes) scope.dirty = false
   run.dirtyAtoms = []
   run.dirtyScopes = []
   return { atoms, scopes }
+}
+
+/** M8. */
+function settleAtom(atom: AtomRun): void {
+  const { state, plan, scope } = atom
+  if (state === 'SUCCESS' && plan.kind === 'task' && !scope.reverting) {
+    scope.children.settle(plan.index, atom)
+  }
 }
 
 export function atomRecord(atom: AtomRun): AtomRecord {

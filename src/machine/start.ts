@@ -31,7 +31,7 @@ export function startChild(run: Run, scope: ScopeRun, index: number): void {
   if (scope.queued > 0) scope.queued--
   if (isHeld(run) || scope.reverting || scope.stalled || isDeciding(run, scope)) return
   const plan = scope.plan.children[index] as NodePlan
-  const known = scope.children.get(index)
+  const known = scope.children.unsettled(index)
   if (known?.ignored != null) {
     scope.active++
     planDone(run, known)
@@ -43,7 +43,7 @@ export function startChild(run: Run, scope: ScopeRun, index: number): void {
   let edges: number[] | null = null
   for (let position = 0; position < plan.incoming.length; position++) {
     const edge = plan.incoming[position] as Edge // within
-    const ignored = scope.children.get(edge.from)?.ignored ?? null
+    const ignored = scope.children.unsettled(edge.from)?.ignored ?? null
     if (ignored === 'path') dead++
     else if (edge.when !== null && ignored === null) {
       ;(links ??= []).push(edge.when)

@@ -8,7 +8,7 @@ import type { Engine } from '../../engines/engine.ts'
 /** When a flow that is parked for its calls is looked after. */
 function lookedAfter(flowId: string): number {
   const parking = new Parking({
-    run: { inflight: 1, waiting: 0, atoms: new Map(), scopes: new Map() } as unknown as Run,
+    run: { inflight: 1, waiting: 0, atoms: { unsettled: () => [] }, scopes: new Map() } as unknown as Run,
     flowId,
     engine: { canPark: () => true } as unknown as Engine,
     clock: manualClock(1000),

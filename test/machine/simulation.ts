@@ -2,6 +2,7 @@
  * Runs a plan in a world of its own: calls answer in any order, time jumps, and the process may crash after any step, so
  * that only rows are left. Checks on the way what must always hold.
  */
+import assert from 'node:assert/strict'
 import type { FlowPlan, NodePlan, Plan, RetryPlan, TaskPlan } from '../../src/flow/compile.ts'
 import { nextValue } from '../../src/flow/bind.ts'
 import { advance } from '../../src/machine/advance.ts'
@@ -14,7 +15,7 @@ import type {
 } from '../../src/machine/events.ts'
 import type { AtomRecord, Direction, ScopeRecord } from '../../src/machine/records.ts'
 import { restoreRun } from '../../src/machine/resume.ts'
-import { createRun, takeChanges, type Run } from '../../src/machine/run.ts'
+import { atomRecord, createRun, takeChanges, type Run } from '../../src/machine/run.ts'
 import { isFinal, type FlowState } from '../../src/machine/states.ts'
 import { Random } from '../support/random.ts'
 
@@ -322,6 +323,7 @@ class World {
       if (live === undefined || live.state !== record.state) {
         throw new Error(`${record.path}: the row says ${record.state}, the run ${live?.state}`)
       }
+      assert.deepEqual(atomRecord(live), record, 'the run knows of an atom what its row says')
       if (['RUNNING', 'REVERTING', 'RETRYING'].includes(record.state)) {
         throw new Error(`${record.path} is ${record.state} though the flow has ended ${state}`)
       }

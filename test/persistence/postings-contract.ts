@@ -4,6 +4,7 @@ import { describe, it } from 'node:test'
 import type { TestContext } from 'node:test'
 import { uuidV7 } from '../../src/base/ids.ts'
 import type { Claim, JobRecord, Store } from '../../persistence/store.ts'
+import { eventually } from '../support/eventually.ts'
 import { changeOf, claim, post } from './fixtures.ts'
 
 type Open = (t: TestContext) => Promise<{ readonly store: Store }>
@@ -11,10 +12,14 @@ type Open = (t: TestContext) => Promise<{ readonly store: Store }>
 /** Posts a job whose board is outside the store, later than those before it. */
 function postOutside(
   store: Store,
-  { tenant, priority }: { readonly tenant?: string; readonly priority?: number } = {},
+  {
+    tenant,
+    priority,
+    delayMs,
+  }: { readonly tenant?: string; readonly priority?: number; readonly delayMs?: number } = {},
 ): Promise<JobRecord> {
   const labels: { readonly [name: string]: string } = tenant === undefined ? {} : { tenant }
-  return post(store, { state: 'POSTING', priority, labels })
+  return post(store, { state: 'POSTING', priority, labels, delayMs })
 }
 
 async function adopt(store: Store, job: JobRecord, conductor = 'c1'): Promise<Claim> {
@@ -71,6 +76,23 @@ export function describePostings(open: Open): void {
       assert.equal(await next({ limit: 10 }), '')
       assert.equal((await store.nextPostings('nobody', { limit: 1 })).length, 0)
       await assert.rejects(store.nextPostings('main', { limit: 0 }), { name: 'InvalidInputError' })
+    })
+
+    it('are left alone while their posters may be showing them, and not when they are made claimable again', async (t) => {
+      const { store } = await open(t)
+      const job = await postOutside(store)
+      const restMs = 60_000
+      assert.deepEqual(await store.nextPostings('main', { limit: 9, restMs }), [])
+      assert.equal((await store.nextPostings('main', { limit: 9 })).length, 1)
+      const delayed = await postOutside(store, { delayMs: 1 })
+      await eventually(async () => (await store.promote('main', 10)).length === 1)
+      const found = await store.nextPostings('main', { limit: 9, restMs })
+      assert.deepEqual(
+        found.map(({ id }) => id),
+        [delayed.id],
+      )
+      const all = await store.nextPostings('main', { limit: 9, restMs: 0 })
+      assert.deepEqual(new Set(all.map(({ id }) => id)), new Set([job.id, delayed.id]))
     })
 
     it('change state for that posting alone, one way and back', async (t) => {
