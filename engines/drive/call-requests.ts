@@ -1,8 +1,8 @@
 /** Requests for calls: what an engine, here or elsewhere, needs to carry one out. */
-import type { Failure } from '../src/base/failure.ts'
-import type { Command } from '../src/machine/events.ts'
-import type { AtomRun, Run, ScopeRun } from '../src/machine/run.ts'
-import type { CallRequest } from './engine.ts'
+import type { Failure } from '../../src/base/failure.ts'
+import type { Command } from '../../src/machine/events.ts'
+import type { AtomRun, Run, ScopeRun } from '../../src/machine/run.ts'
+import type { CallRequest } from '../engine.ts'
 import type { Values } from './values.ts'
 
 /** A call as the machine commands it. */

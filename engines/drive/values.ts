@@ -1,8 +1,8 @@
 /**
  * The values of one flow in memory: what its atoms gave, loaded from the store when they are asked for and are not here.
  */
-import { toFailure } from '../src/base/failure.ts'
-import type { Json, JsonObject } from '../src/base/json.ts'
+import { toFailure } from '../../src/base/failure.ts'
+import type { Json, JsonObject } from '../../src/base/json.ts'
 import {
   attemptsOf,
   bindArguments,
@@ -13,7 +13,7 @@ import {
   whyIncomplete,
   type Lookup,
   type Surroundings,
-} from '../src/flow/bind.ts'
+} from '../../src/flow/bind.ts'
 import {
   providers,
   providersIn,
@@ -21,10 +21,10 @@ import {
   type NodePlan,
   type RetryPlan,
   type TaskPlan,
-} from '../src/flow/compile.ts'
-import type { Evaluated, EvaluatePurpose } from '../src/machine/events.ts'
-import type { AtomRun, Run } from '../src/machine/run.ts'
-import type { ResultRef } from '../persistence/store.ts'
+} from '../../src/flow/compile.ts'
+import type { Evaluated, EvaluatePurpose } from '../../src/machine/events.ts'
+import type { AtomRun, Run } from '../../src/machine/run.ts'
+import type { ResultRef } from '../../persistence/store.ts'
 
 /** Thrown when results must be loaded before the work can go on. */
 export class ValuesMissing extends Error {

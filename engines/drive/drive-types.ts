@@ -1,12 +1,12 @@
 /** What the driver of a flow is given, tells, and ends with. */
-import type { Clock } from '../src/base/clock.ts'
-import type { Failure } from '../src/base/failure.ts'
-import type { Json } from '../src/base/json.ts'
-import type { Logger } from '../src/base/logger.ts'
-import type { Plan } from '../src/flow/compile.ts'
-import type { AtomFailure, Claim, LoadedFlow, ParkReason, Store } from '../persistence/store.ts'
-import type { Committer } from './committer.ts'
-import type { Engine } from './engine.ts'
+import type { Clock } from '../../src/base/clock.ts'
+import type { Failure } from '../../src/base/failure.ts'
+import type { Json } from '../../src/base/json.ts'
+import type { Logger } from '../../src/base/logger.ts'
+import type { Plan } from '../../src/flow/compile.ts'
+import type { AtomFailure, Claim, LoadedFlow, ParkReason, Store } from '../../persistence/store.ts'
+import type { Committer } from '../committer.ts'
+import type { Engine } from '../engine.ts'
 
 /** A transition as listeners see it, in the order of the machine. */
 export interface FlowEvent {

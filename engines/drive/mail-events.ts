@@ -1,10 +1,10 @@
 /** Words from outside, as events of the machine: mail, and what a retry strategy answered. */
-import type { Json, JsonObject } from '../src/base/json.ts'
-import type { MachineEvent, StrategyAnswer } from '../src/machine/events.ts'
-import { isRecord } from '../src/base/codec.ts'
-import { failedSchema, resultSchema, unknownSchema } from '../src/protocol/messages.ts'
-import type { CallAnswer, CallKey } from '../src/protocol/call.ts'
-import type { StoredMail } from '../persistence/store.ts'
+import type { Json, JsonObject } from '../../src/base/json.ts'
+import type { MachineEvent, StrategyAnswer } from '../../src/machine/events.ts'
+import { isRecord } from '../../src/base/codec.ts'
+import { failedSchema, resultSchema, unknownSchema } from '../../src/protocol/messages.ts'
+import type { CallAnswer, CallKey } from '../../src/protocol/call.ts'
+import type { StoredMail } from '../../persistence/store.ts'
 
 /** What came about a call by mail, because it reached a conductor which did not own the flow. */
 export interface Letter {
