@@ -11,9 +11,9 @@ import { isFinal, type FlowState } from '../../src/machine/states.ts'
 import type { AtomFailure, FlowChange, JobChange } from '../../persistence/store.ts'
 import type { Driven } from './driven.ts'
 import type { DriveEnd } from './drive-types.ts'
-import { driveEndOf, flowChange, jobChangeOf, standingFailures } from '../flow-report.ts'
+import { driveEndOf, flowChange, jobChangeOf, standingFailures } from './flow-report.ts'
 import type { Inbox } from './inbox.ts'
-import { Parking } from '../parking.ts'
+import { Parking } from './parking.ts'
 import type { Transitions } from './transitions.ts'
 
 /** What leaving depends on, besides the flow. */

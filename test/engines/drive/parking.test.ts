@@ -1,14 +1,19 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Parking } from '../../engines/parking.ts'
-import { manualClock } from '../../src/base/clock.ts'
-import type { Run } from '../../src/machine/run.ts'
-import type { Engine } from '../../engines/engine.ts'
+import { Parking } from '../../../engines/drive/parking.ts'
+import { manualClock } from '../../../src/base/clock.ts'
+import type { Run } from '../../../src/machine/run.ts'
+import type { Engine } from '../../../engines/engine.ts'
 
 /** When a flow that is parked for its calls is looked after. */
 function lookedAfter(flowId: string): number {
   const parking = new Parking({
-    run: { inflight: 1, waiting: 0, atoms: { unsettled: () => [] }, scopes: new Map() } as unknown as Run,
+    run: {
+      inflight: 1,
+      waiting: 0,
+      atoms: { unsettled: () => [] },
+      scopes: new Map(),
+    } as unknown as Run,
     flowId,
     engine: { canPark: () => true } as unknown as Engine,
     clock: manualClock(1000),

@@ -8,11 +8,11 @@
  * K1  A flow with calls in flight is parked only while the engine says that all of them are found by the next owner.
  * K2  A parked flow is looked after in time: when the first of its waits is over, and now and then if it waits for calls.
  */
-import { delayAfterAttempt } from '../src/base/backoff.ts'
-import type { Clock } from '../src/base/clock.ts'
-import type { Run } from '../src/machine/run.ts'
-import type { JobChange } from '../persistence/store.ts'
-import type { Engine } from './engine.ts'
+import { delayAfterAttempt } from '../../src/base/backoff.ts'
+import type { Clock } from '../../src/base/clock.ts'
+import type { Run } from '../../src/machine/run.ts'
+import type { JobChange } from '../../persistence/store.ts'
+import type { Engine } from '../engine.ts'
 
 /** After how long a flow that is parked for its tasks is looked after: a broker may have lost its calls. Not after all at once. */
 const LOOKING_AFTER = { delayMs: 750_000, jitter: 0.2 }

@@ -1,9 +1,9 @@
 /** What is stored and told of a flow as a whole. */
-import type { Json } from '../src/base/json.ts'
-import type { Run } from '../src/machine/run.ts'
-import { isFinal, type FlowState } from '../src/machine/states.ts'
-import type { AtomFailure, FlowChange, JobChange, LoadedFlow } from '../persistence/store.ts'
-import type { DriveEnd } from './drive/drive-types.ts'
+import type { Json } from '../../src/base/json.ts'
+import type { Run } from '../../src/machine/run.ts'
+import { isFinal, type FlowState } from '../../src/machine/states.ts'
+import type { AtomFailure, FlowChange, JobChange, LoadedFlow } from '../../persistence/store.ts'
+import type { DriveEnd } from './drive-types.ts'
 
 /** Failures of each direction that are stored with the flow. */
 const REPORTED = 100
