@@ -1,7 +1,7 @@
 /**
  * Jobs of one no-op task through a board in ZooKeeper with PostgreSQL: posted by one process and run by two conductors in two more,
  * each with its own board and store, beside bare create, claim and delete transactions of two processes on the same server, as many at
- * once. From the first post to the last end. After one round that warms up: processes that begin are not what is measured.
+ * once. From the first post to the last end. After some rounds that warm up: processes that begin are not what is measured.
  *
  * `--jobs 2000 --at-once 100 --rounds 5`
  */
@@ -24,6 +24,8 @@ const JOBS = Number(values.jobs)
 const AT_ONCE = Number(values['at-once'])
 const CONDUCTORS = 2
 const GOAL = { atLeast: 0.2 }
+/** Rounds until the code of all processes is compiled. */
+const WARM_UPS = 3
 
 const missing = missingServers()
 if (missing !== undefined) console.log(`not measured: ${missing}`)
@@ -54,7 +56,7 @@ async function measure(): Promise<void> {
       bare: async () => perSecond(await bare.run(JOBS, AT_ONCE)),
       jobs,
     },
-    { rounds: Number(values.rounds) },
+    { rounds: Number(values.rounds), warmUps: WARM_UPS },
   )
   const share = ratios(figures.jobs, figures.bare)
   console.log(

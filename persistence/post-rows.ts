@@ -11,10 +11,13 @@ export interface PostRows {
   readonly documents: readonly (readonly [hash: string, body: string])[]
   readonly job: { readonly [column: string]: Cell }
   readonly detail: { readonly [column: string]: Cell }
+  /** Characters of the input. */
+  readonly inputSize: number
 }
 
 /** Makes the columns of a post. */
 export function postRows(request: PostRequest): PostRows {
+  const input = sealInput(request.input)
   const isDelayed = request.delayMs !== undefined || request.dueAt !== undefined
   return {
     request,
@@ -47,9 +50,10 @@ export function postRows(request: PostRequest): PostRows {
       source: request.sourceHash,
       format: request.document.format,
       semantics: SEMANTICS,
-      input: sealInput(request.input),
+      input,
       state: 'PENDING',
     },
+    inputSize: input.length,
   }
 }
 

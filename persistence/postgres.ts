@@ -30,10 +30,11 @@ import {
   upsertRows,
 } from './commit-sql.ts'
 import { Database } from './database.ts'
-import type { Dialect, MailAnswer, PostedRow } from './dialect.ts'
+import type { Dialect, MailAnswer } from './dialect.ts'
 import { loadDriver, SILENT } from './drivers.ts'
 import { postgresMeaning } from './errors.ts'
-import type { PostRows } from './post-rows.ts'
+import { PostQueue } from './post-queue.ts'
+import { insertPosts } from './postgres-post.ts'
 import type { ColumnKind, RowShape } from './rows.ts'
 import {
   atomColumns,
@@ -75,6 +76,8 @@ export function postgres(options: PostgresOptions): Dialect {
     timeoutMs: options.statementTimeoutMs + 1_000,
     placeholder: (n) => `$${n}`,
   })
+  const postDialect = { tables, now, rows }
+  const posts = new PostQueue((all) => insertPosts(database, postDialect, all))
   return {
     kind: 'postgres',
     tables,
@@ -86,7 +89,12 @@ export function postgres(options: PostgresOptions): Dialect {
     skipLocked: name('for update skip locked'),
     forUpdate: name('for update'),
     jsonEquals,
-    post: (executor, rows) => post(executor ?? database, tables, rows),
+    post: async (executor, one) => {
+      if (executor === undefined) return posts.add(one)
+      const [posted] = await insertPosts(executor, postDialect, [one])
+      if (posted === undefined) throw new Error('expected an answer to a post, got none')
+      return posted
+    },
     commit: (batch) => commit(database, tables, batch),
     write: (work) => database.transaction(work),
     mail: (jobId, mail) => writeMail(database, tables, jobId, mail),
@@ -177,73 +185,6 @@ function rows(shape: RowShape, cells: readonly (readonly Cell[])[]): Sql {
 function jsonEquals(column: Sql, key: string, value: unknown, sealed: boolean): Sql {
   const object = sealed ? sql`${column} -> 'v'` : column
   return sql`(${object}) -> cast(${key} as text) = cast(${JSON.stringify(value)} as jsonb)`
-}
-
-/** One statement, which is also right within the caller's transaction: a key that is taken is no error in it. */
-async function post(
-  executor: Executor,
-  tables: TableNames,
-  { request, documents, job, detail }: PostRows,
-): Promise<PostedRow> {
-  const { jobs } = tables
-  const dueAt =
-    request.delayMs === undefined ? sql`${request.dueAt ?? null}` : sql`${now} + ${request.delayMs}`
-  const hashes = documents.map(([hash]) => hash)
-  const bodies = documents.map(([hash, body]) => sql`(${hash}, ${body}, ${now})`)
-  const insert = sql`
-    with used as (
-      update ${tables.documents} set used_at = ${now}
-      where hash = any(${hashes}) and used_at < ${now} - 3600000
-    ), kept as (
-      insert into ${tables.documents} (hash, body, used_at) values ${join(bodies, ', ')}
-      on conflict do nothing
-    ), job as (
-      insert into ${jobs} (${columnsOf(job)}, due_at, created_at, updated_at)
-      values (${valuesOf(job)}, ${dueAt}, ${now}, ${now})
-      on conflict do nothing returning *
-    ), detail as (
-      insert into ${tables.flow_details} (${columnsOf(detail)}, created_at)
-      select v.* from (values (${detailValues(detail)}, ${now})) as v where exists (select 1 from job)
-    )
-    select to_jsonb(job) #>> '{}' as job, content_hash as hash from job`
-  // Their texts are the same for every post: each is planned once for each connection.
-  const named = request.delayMs === undefined ? 'zagflow_post' : 'zagflow_post_delayed'
-  const { id, board, key = null } = request
-  const select = sql`
-    select to_jsonb(job) #>> '{}' as job, content_hash as hash from ${jobs} as job
-    where id = ${id} or (key = ${key} and board = ${board})
-    order by key is not null and key = ${key} desc limit 1`
-  for (;;) {
-    const [inserted] = await executor.run(insert, named)
-    if (inserted !== undefined) return posted(inserted, true)
-    const [there] = await executor.run(select)
-    // None: what was in the way was rolled back or pruned meanwhile.
-    if (there !== undefined) return posted(there, false)
-  }
-}
-
-function posted(row: { readonly [column: string]: unknown }, created: boolean): PostedRow {
-  return { created, job: String(row['job']), contentHash: String(row['hash']) }
-}
-
-function columnsOf(cells: { readonly [column: string]: Cell }): Sql {
-  return name(Object.keys(cells).join(', '))
-}
-
-function valuesOf(cells: { readonly [column: string]: Cell }): Sql {
-  return join(
-    Object.values(cells).map((cell) => sql`${cell}`),
-    ', ',
-  )
-}
-
-/** In a select PostgreSQL does not find out the types of parameters by itself. */
-function detailValues(cells: PostRows['detail']): Sql {
-  const values = Object.entries(cells).map(([column, cell]) => {
-    const type = column === 'input' ? 'jsonb' : typeof cell === 'number' ? 'int' : 'text'
-    return sql`${cell}::${name(type)}`
-  })
-  return join(values, ', ')
 }
 
 async function commit(
