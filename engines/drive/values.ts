@@ -207,7 +207,7 @@ export class Values {
   /** The first provider that has succeeded and gives the symbol; then the flow's input. */
   #first(candidates: Iterable<AtomPlan>, symbol: string): Json | undefined {
     for (const plan of candidates) {
-      const atom = this.#run.atoms.get(plan.path)
+      const atom = this.#run.atoms.read(plan.path)
       if (atom?.state !== 'SUCCESS') continue
       if (plan.kind === 'retry') return atom.rounds?.at(-1)?.value
       const value = symbolOf(plan, symbol, this.resultOf(atom), this.#around)

@@ -1,4 +1,4 @@
-import { nodeAt, nodesOf, type NodePlan, type Plan } from '../flow/compile.ts'
+import { nodeAt, nodesOf, type NodePlan, type Plan, type TaskPlan } from '../flow/compile.ts'
 import type { AtomRun, ScopeRun } from './run.ts'
 
 const RETRY = ':retry'
@@ -23,30 +23,24 @@ export class Atoms {
 
   /** The atom at a path; undefined: there is no such path, or nothing of it has started. */
   get(path: string): AtomRun | undefined {
-    return this.#nearby(path) ?? this.#anywhere(path)
-  }
-
-  /** Without looking at any table: those of 100,000 atoms are not at hand. */
-  #nearby(path: string): AtomRun | undefined {
-    if (this.#scope === undefined) return undefined
-    const { children } = this.#scope
-    if (this.#mayBeAgain) {
-      this.#mayBeAgain = false
-      const node = children.unsettled(this.#index)
-      if (node?.path === path && 'scope' in node) return node
-    }
-    const node = children.unsettled(this.#index + 1)
-    if (node?.path !== path || !('scope' in node)) return undefined
-    this.#index += 1
+    const nearby = this.#nearby(path)
+    if (nearby !== undefined) return nearby
+    const task = this.#taskAt(path)
+    if (task === undefined) return this.#retryAt(path)
+    const scope = this.#scopeAround(task, path)
+    if (scope === undefined) return undefined
+    this.#scope = scope
+    this.#index = task.index
     this.#mayBeAgain = true
-    return node
+    return scope.children.known(task.index) as AtomRun | undefined // at a task's position there is its atom
   }
 
-  #anywhere(path: string): AtomRun | undefined {
-    const node = (this.#nodes ??= nodesOf(this.#plan)).get(path)
-    if (node === undefined) return this.#elsewhere(path)
-    if (node.kind !== 'task' || node.parent === null) return undefined
-    return this.#in(node.parent.path, node.index)
+  /** What is known of an atom now, not to be changed nor kept: so asking for it does not hold it. */
+  read(path: string): Readonly<AtomRun> | undefined {
+    const task = this.#taskAt(path)
+    if (task === undefined) return this.#retryAt(path)
+    const scope = this.#scopeAround(task, path)
+    return scope?.children.read(task.index) as Readonly<AtomRun> | undefined // the same
   }
 
   /** All that have started, scope by scope. */
@@ -65,20 +59,39 @@ export class Atoms {
     }
   }
 
-  /** A retry, or what is in an iteration. */
-  #elsewhere(path: string): AtomRun | undefined {
-    if (path.endsWith(RETRY)) {
-      return this.#scopes.get(path.slice(0, -RETRY.length))?.retry ?? undefined
+  /** Without looking at any table: those of 100,000 atoms are not at hand. */
+  #nearby(path: string): AtomRun | undefined {
+    if (this.#scope === undefined) return undefined
+    const { children } = this.#scope
+    if (this.#mayBeAgain) {
+      this.#mayBeAgain = false
+      const node = children.unsettled(this.#index)
+      if (node?.path === path && 'scope' in node) return node
     }
-    const node = nodeAt(this.#plan, path)
-    if (node?.kind !== 'task') return undefined
-    return this.#in(path.slice(0, path.lastIndexOf('/')), node.index)
+    const node = children.unsettled(this.#index + 1)
+    if (node?.path !== path || !('scope' in node)) return undefined
+    this.#index += 1
+    this.#mayBeAgain = true
+    return node
   }
 
-  #in(path: string, index: number): AtomRun | undefined {
-    if (this.#scope?.path !== path) this.#scope = this.#scopes.get(path)
-    this.#index = index
-    this.#mayBeAgain = true
-    return this.#scope?.children.known(index) as AtomRun | undefined // at a task's position there is its atom
+  #taskAt(path: string): TaskPlan | undefined {
+    const node = (this.#nodes ??= nodesOf(this.#plan)).get(path) ?? this.#iterated(path)
+    return node?.kind === 'task' ? node : undefined
+  }
+
+  #iterated(path: string): NodePlan | undefined {
+    return path.endsWith(RETRY) ? undefined : nodeAt(this.#plan, path)
+  }
+
+  #scopeAround(task: TaskPlan, path: string): ScopeRun | undefined {
+    const isPlain = task.parent !== null && task.path === path
+    const around = isPlain ? task.parent.path : path.slice(0, path.lastIndexOf('/'))
+    return this.#scope?.path === around ? this.#scope : this.#scopes.get(around)
+  }
+
+  #retryAt(path: string): AtomRun | undefined {
+    if (!path.endsWith(RETRY)) return undefined
+    return this.#scopes.get(path.slice(0, -RETRY.length))?.retry ?? undefined
   }
 }

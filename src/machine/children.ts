@@ -28,6 +28,13 @@ export class Children {
     return typeof entry === 'number' ? this.#unsettle(index, entry) : entry
   }
 
+  /** What is known of a child now, not to be changed nor kept: a settled one stays settled. */
+  read(index: number): Readonly<NodeRun> | undefined {
+    const entry = this.#entry(index)
+    if (typeof entry === 'number') return this.#atomOf(index, entry)
+    return entry ?? this.#former?.[index]
+  }
+
   has(index: number): boolean {
     return this.#entry(index) !== undefined
   }
@@ -127,10 +134,13 @@ export class Children {
   }
 
   #unsettle(index: number, number: number): AtomRun {
-    const scope = this.#scope as ScopeRun // known since it was settled
-    const plan = scope.plan.children[index] as TaskPlan // of which the atom was
-    const atom = settledAtom(plan, scope, number)
+    const atom = this.#atomOf(index, number)
     this.set(index, atom)
     return atom
+  }
+
+  #atomOf(index: number, number: number): AtomRun {
+    const scope = this.#scope as ScopeRun // known since it was settled
+    return settledAtom(scope.plan.children[index] as TaskPlan, scope, number) // of which it was
   }
 }
