@@ -3,7 +3,7 @@ import { realClock } from '../src/base/clock.ts'
 import { UsageError } from '../src/base/errors.ts'
 import type { Logger } from '../src/base/logger.ts'
 import { silentLogger } from '../src/base/logger.ts'
-import { KnexStore } from './knex.ts'
+import { knexStore } from './knex.ts'
 import { MemoryStore } from './memory.ts'
 import { postgres } from './postgres.ts'
 import { sqlite } from './sqlite.ts'
@@ -59,14 +59,14 @@ export function openStore(url: string, options: StoreOptions = {}): Store {
     case 'sqlite': {
       const { driver, file } = location
       const { clock = realClock, synchronous = 'FULL' } = options
-      return new KnexStore(sqlite({ driver, file, prefix, synchronous, clock, logger }))
+      return knexStore(sqlite({ driver, file, prefix, synchronous, clock, logger }))
     }
     case 'postgres': {
       if (options.clock !== undefined) {
         throw new UsageError('PostgreSQL has a clock of its own', { hint: 'leave `clock` out' })
       }
       const { statementTimeoutMs = 15_000 } = options
-      return new KnexStore(postgres({ url: location.url, prefix, statementTimeoutMs }))
+      return knexStore(postgres({ url: location.url, prefix, statementTimeoutMs }))
     }
   }
 }

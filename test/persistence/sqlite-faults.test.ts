@@ -4,7 +4,7 @@ import path from 'node:path'
 import { describe, it } from 'node:test'
 import type { TestContext } from 'node:test'
 import sqlite3 from 'sqlite3'
-import { KnexStore } from '../../persistence/knex.ts'
+import { knexStore } from '../../persistence/knex.ts'
 import { loadDriver } from '../../persistence/drivers.ts'
 import { openStore } from '../../persistence/open.ts'
 import { name, sql } from '../../persistence/sql.ts'
@@ -29,7 +29,7 @@ async function openBench(t: TestContext) {
     clock: realClock,
     logger: silentLogger,
   })
-  const store = new KnexStore(dialect)
+  const store = knexStore(dialect)
   hooks.after(() => store.stop())
   await store.start()
   return { store, dialect, file }
