@@ -29,7 +29,7 @@ export type {
 } from './client/schedule-spec.ts'
 export type { SchedulePlan } from './client/sync-schedules.ts'
 export { Zagflow } from './client/zagflow.ts'
-export type { PostOptions } from './client/zagflow.ts'
+export type { PostOptions } from './client/post-options.ts'
 export { Conductor } from './conductor/index.ts'
 export type {
   ConductorEvent,

@@ -26,6 +26,29 @@ export interface JobSearch extends JobFilter {
   readonly scan?: number | undefined
 }
 
+/** What can be said in a {@link JobSearch}. */
+export const SEARCH_KEYS = [
+  'board',
+  'ids',
+  'key',
+  'states',
+  'flowStates',
+  'flow',
+  'conductor',
+  'conductors',
+  'labels',
+  'input',
+  'createdBefore',
+  'createdAfter',
+  'order',
+  'limit',
+  'after',
+  'where',
+  'owner',
+  'scan',
+] as const satisfies readonly (keyof JobSearch)[]
+
+/** One page of jobs that were found. */
 export interface FoundJobs {
   readonly jobs: readonly JobSummary[]
   /** For the next page; null: there are no more. With a condition there may be more to look at, though none fits. */

@@ -1,33 +1,27 @@
 /**
- * The connection of a service: posts jobs, gives handles of them, finds them.
+ * The connection of a service: posts jobs (`poster.ts`), gives handles of them, finds them, keeps flows and schedules.
  *
  * Owns: the store and the board (where it made them), an embedded conductor, who waits for ends, and the timers of these.
  *
- * Invariants
- * Z1  Nothing is stored of a post that is refused: document, input and options are checked before.
- * Z2  A job exists if and only if its transaction was committed; only then its board is told.
+ * Invariants (Z1 and Z2 are those of posting)
  * Z3  After `close()` no timer, listener or connection that was made here is left; what waits has got a `ClosedError`.
  */
-import { ClosedError, NotFoundError, UsageError } from '../base/errors.ts'
-import { readDuration } from '../base/durations.ts'
+import { ClosedError, NotFoundError } from '../base/errors.ts'
 import { hashJson } from '../base/ids.ts'
 import type { Json, JsonObject } from '../base/json.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Conductor } from '../conductor/conductor.ts'
 import type { SourceDocument } from '../flow/document.ts'
-import type { Duration } from '../flow/duration-option.ts'
 import type { Runnable } from '../flow/runnable.ts'
 import type { JobBoard } from '../../jobboard/jobboard.ts'
 import type { Claim, FlowVersion, JobRecord, Store } from '../../persistence/store.ts'
-import { TaskRegistry } from '../worker/registry.ts'
 import { checkOptions } from './check-options.ts'
 import { EndWatch } from './end-watch.ts'
-import { findJobs, type FoundJobs, type JobSearch } from './find-jobs.ts'
+import { findJobs, SEARCH_KEYS, type FoundJobs, type JobSearch } from './find-jobs.ts'
 import { Job, type JobHost } from './job.ts'
-import { postRequest } from '../posting/post-request.ts'
-import { isRunnable, prepare, sourceOf, type PreparedFlow } from '../posting/prepare.ts'
-import { RegisteredFlows } from '../posting/registered-flows.ts'
-import { KnownSignatures } from '../posting/signatures.ts'
+import type { PostOptions } from './post-options.ts'
+import { Poster, type PosterParts } from './poster.ts'
+import { sourceOf } from '../posting/prepare.ts'
 import {
   findSchedule,
   Schedule,
@@ -43,58 +37,16 @@ import {
 } from './put-schedule.ts'
 import { checkScheduleName, SCHEDULE_KEYS, type ScheduleOptions } from './schedule-spec.ts'
 import { syncSchedules, type SchedulePlan } from './sync-schedules.ts'
-import { settleBoards, tellBoard, type BoardPlace } from './tell-board.ts'
-import { checkTransaction, wasCommitted } from './transaction.ts'
-import { Unserved } from './unserved.ts'
-
-/** Options of {@link Zagflow.post}. */
-export interface PostOptions {
-  /**
-   * Your own name for the job, unique on its board: posting the same flow and input under it again gives the same job, other
-   * content is a `ConflictError`. At most 255 characters.
-   */
-  readonly key?: string | undefined
-  /** Bigger is claimed first, -1,000 to 1,000. @default 0 */
-  readonly priority?: number | undefined
-  /** It starts this much later, by the database's clock: `5s`, `1h30m`. */
-  readonly delay?: Duration | undefined
-  /** It starts then: a Date, or an ISO 8601 text with a time zone. */
-  readonly at?: Date | string | undefined
-  /** For searching; they win over those of the flow. */
-  readonly labels?: { readonly [name: string]: string } | undefined
-  /** A knex transaction on the same database: the job exists if and only if that is committed. */
-  readonly transaction?: unknown
-  /** W3C trace context of who posts. */
-  readonly traceparent?: string | undefined
-  /** Who posts, for the record. */
-  readonly postedBy?: string | undefined
-}
-
-const POST_KEYS = [
-  'key',
-  'priority',
-  'delay',
-  'at',
-  'labels',
-  'transaction',
-  'traceparent',
-  'postedBy',
-] as const satisfies readonly (keyof PostOptions)[]
+import { settleBoards, type BoardPlace } from './tell-board.ts'
 
 /** @internal What a connection is made of. */
-export interface ZagflowParts {
+export interface ZagflowParts extends PosterParts {
   readonly store: Store
   readonly board: JobBoard<Claim>
-  /** Tasks of this process. */
-  readonly tasks: TaskRegistry
   readonly logger: Logger
   readonly pollMs: number
   /** Makes the embedded conductor, if there is to be one; it tells of jobs that it has done with. */
   readonly conductor?: ((onDone: (jobId: string) => void) => Conductor) | undefined
-  /** Tasks run on workers. @default false */
-  readonly hasBroker?: boolean | undefined
-  /** That conductor runs tasks in this process, and says itself which of them nobody has. @default false */
-  readonly runsTasks?: boolean | undefined
   /** Closes what was opened for this connection. */
   readonly release: () => Promise<void>
 }
@@ -108,12 +60,8 @@ export class Zagflow {
   readonly #parts: ZagflowParts
   readonly #host: JobHost
   readonly #closing = new AbortController()
-  readonly #signatures: KnownSignatures
-  readonly #registered: RegisteredFlows
-  readonly #unserved: Unserved
+  readonly #poster: Poster
   readonly #conductor: Conductor | undefined
-  /** What goes on after transactions were committed. */
-  readonly #afterwards = new Set<Promise<unknown>>()
   #closed: Promise<void> | undefined
 
   /** @internal */
@@ -129,15 +77,7 @@ export class Zagflow {
       listensToHistory: parts.conductor === undefined,
     })
     this.#host = { store, board, logger, pollMs, ends, closed: this.#closing.signal }
-    this.#signatures = new KnownSignatures({ store, board: board.name, here: parts.tasks })
-    this.#registered = new RegisteredFlows(store)
-    this.#unserved = new Unserved({
-      store,
-      board: board.name,
-      logger,
-      hasBroker: parts.hasBroker === true,
-      runsTasks: parts.runsTasks === true,
-    })
+    this.#poster = new Poster(this.#host, parts)
     this.#conductor = parts.conductor?.((jobId) => ends.ask(jobId))
   }
 
@@ -164,39 +104,12 @@ export class Zagflow {
     options?: PostOptions,
   ): Promise<Job<Output>>
   post(flow: SourceDocument | string, input: JsonObject, options?: PostOptions): Promise<Job>
-  async post(
+  post(
     flow: Runnable | SourceDocument | string,
     input: unknown,
-    options: PostOptions = {},
+    options?: PostOptions,
   ): Promise<Job<never>> {
-    this.#checkOpen()
-    checkOptions('post()', options, POST_KEYS)
-    const { key, priority, labels, traceparent, postedBy, transaction } = options
-    const trx = transaction === undefined ? undefined : checkTransaction(transaction)
-    const when = dueOf(options)
-    const prepared = await this.#prepare(flow)
-    const { store, board } = this
-    const request = postRequest(prepared, input, {
-      board: board.name,
-      state: board.outsideStore ? 'POSTING' : 'UNCLAIMED',
-      key,
-      priority,
-      labels,
-      traceparent,
-      postedBy,
-      ...when,
-    })
-    const { job, created } = await store.post(
-      request,
-      transaction === undefined ? undefined : { transaction },
-    )
-    const identity = { id: job.id, key: job.key, flow: job.flow, created }
-    if (trx === undefined) {
-      await this.#announce(job, prepared)
-      return new Job(this.#host, identity)
-    }
-    const committed = this.#afterCommit(trx, job, prepared)
-    return new Job(this.#host, { ...identity, committed })
+    return this.#poster.post(flow, input, options)
   }
 
   /**
@@ -335,11 +248,11 @@ export class Zagflow {
 
   async #close(): Promise<void> {
     this.#closing.abort()
-    this.#unserved.close()
+    this.#poster.close()
     this.#host.ends.close()
     try {
       await this.#conductor?.stop()
-      await Promise.allSettled(this.#afterwards)
+      await this.#poster.settled()
       await settleBoards(this.store)
     } finally {
       await this.#parts.release()
@@ -350,95 +263,11 @@ export class Zagflow {
     if (this.#closed !== undefined) throw new ClosedError('the connection')
   }
 
-  async #prepare(flow: Runnable | SourceDocument | string): Promise<PreparedFlow> {
-    const source = typeof flow === 'string' ? await this.#registered.find(flow) : sourceOf(flow)
-    const own = isRunnable(flow) ? TaskRegistry.of(flow) : NO_TASKS
-    return prepare(source, await this.#signatures.of(source, own))
-  }
-
   async #prepareSchedule(name: string, options: ScheduleOptions): Promise<PreparedSchedule> {
     checkScheduleName(name)
     checkOptions(`schedule("${name}")`, options, SCHEDULE_KEYS)
     if (options.group !== undefined) checkScheduleName(options.group)
-    const flow = await this.#prepare(options.flow)
+    const flow = await this.#poster.prepare(options.flow)
     return prepareSchedule(name, options, flow, this.board.name)
   }
-
-  /** Z2: the board shows it, and whoever serves it is looked for. */
-  async #announce(job: JobRecord, prepared: PreparedFlow): Promise<void> {
-    const { id, state } = job
-    await tellBoard(this.#host, job)
-    const isDue = state === 'UNCLAIMED' || state === 'POSTING'
-    if (isDue) this.#unserved.posted(id, prepared.document, prepared.documentHash)
-  }
-
-  #afterCommit(
-    transaction: ReturnType<typeof checkTransaction>,
-    job: JobRecord,
-    prepared: PreparedFlow,
-  ): Promise<boolean> {
-    const exists = async (): Promise<boolean> => (await this.store.job(job.id)) !== null
-    const afterwards = wasCommitted(transaction, exists, {
-      everyMs: this.#parts.pollMs,
-      isOver: () => this.#closing.signal.aborted,
-    }).then(async (committed) => {
-      if (committed && !this.#closing.signal.aborted) await this.#announce(job, prepared)
-      return committed
-    })
-    this.#afterwards.add(afterwards)
-    void afterwards.finally(() => this.#afterwards.delete(afterwards)) // it never throws
-    return afterwards
-  }
 }
-
-const NO_TASKS = new TaskRegistry()
-
-const SEARCH_KEYS = [
-  'board',
-  'ids',
-  'key',
-  'states',
-  'flowStates',
-  'flow',
-  'conductor',
-  'conductors',
-  'labels',
-  'input',
-  'createdBefore',
-  'createdAfter',
-  'order',
-  'limit',
-  'after',
-  'where',
-  'owner',
-  'scan',
-] as const satisfies readonly (keyof JobSearch)[]
-
-/** When a job is to start, if not at once. Throws {@link UsageError}. */
-function dueOf({ delay, at }: PostOptions): { readonly delayMs?: number; readonly dueAt?: number } {
-  if (delay !== undefined && at !== undefined) {
-    throw new UsageError('post(): expected delay or at, got both')
-  }
-  if (delay !== undefined) {
-    const { ms, problem, hint } = readDuration(delay)
-    if (ms === undefined) throw new UsageError(`post(): delay: ${problem}`, { hint })
-    return ms === 0 ? {} : { delayMs: ms }
-  }
-  if (at === undefined) return {}
-  const isText = typeof at === 'string'
-  if (!isText && !(at instanceof Date)) {
-    throw new UsageError(`post(): at: expected a Date or a text, got ${typeof at}`, {
-      hint: 'write new Date(…), or such as 2030-01-31T12:00:00Z',
-    })
-  }
-  const dueAt = isText && !HAS_ZONE.test(at) ? Number.NaN : new Date(at).getTime()
-  if (Number.isNaN(dueAt)) {
-    throw new UsageError(`post(): at: ${String(at)} is no time`, {
-      hint: 'write such as 2030-01-31T12:00:00Z or …+01:00, with its time zone',
-    })
-  }
-  return { dueAt }
-}
-
-/** A text without a zone would mean another time on another host. */
-const HAS_ZONE = /^\d{4}-\d\d-\d\dT\d\d:\d\d.*(?:Z|[+-]\d\d:?\d\d)$/
