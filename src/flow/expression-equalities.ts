@@ -1,6 +1,6 @@
 import type { ASTNode } from '@marcbachmann/cel-js'
 import type { Json } from '../base/json.ts'
-import { literal } from './expression-evaluate.ts'
+import { literal } from './expression-literals.ts'
 
 /**
  * Symbols (bare, or as `input.x`) that must equal a constant for the expression to be true: whoever searches with it can look for

@@ -26,6 +26,8 @@ export interface Compilation {
   readonly guarded: Set<string>
   /** The macro's variable, inside its body. */
   itemName: string | undefined
+  /** Compiles a part of it: each file compiles what it knows, and hands on what stands inside. */
+  readonly part: (ast: ASTNode) => Run
 }
 
 /** Takes steps away; throws {@link ExpressionError} when there are none left. */

@@ -4,7 +4,7 @@ import { isList, isRecord } from '../base/codec.ts'
 import { didYouMean } from '../base/did-you-mean.ts'
 import { ExpressionError } from '../base/errors.ts'
 import type { Json } from '../base/json.ts'
-import { literal } from './expression-evaluate.ts'
+import { literal } from './expression-literals.ts'
 import { FUNCTIONS, METHODS } from './expression-functions.ts'
 import { MACROS } from './expression-macros.ts'
 
