@@ -4,7 +4,7 @@
  */
 import type { HistoryRecord } from '../src/machine/records.ts'
 import { ATOM_STATES, FLOW_STATES } from '../src/machine/states.ts'
-import { isWord, numbersOf, Pieces } from './memory-pieces.ts'
+import { isWord, numbersOf, Pieces, Words } from './memory-pieces.ts'
 
 const KINDS = ['flow', 'task', 'retry'] as const
 const STATES = [...new Set([...ATOM_STATES, ...FLOW_STATES])]
@@ -21,7 +21,7 @@ const WHOLE = -1
 export class MemoryHistory {
   readonly #names = new Pieces<string>()
   /** Of each row its time and its code. */
-  readonly #numbers = new Pieces<number>()
+  readonly #numbers = new Words()
   /** Rows that say more than fits, by place. */
   readonly #whole = new Map<number, HistoryRecord>()
   /** Number and time of the first row: what others have is kept as how far it is from these. */

@@ -4,12 +4,14 @@
  *
  * Invariants
  * R1  What is read is equal to what was written last.
- * R2  Writing and looking up cost O(1), whatever the size of the flow, and one look at a table of paths.
+ * R2  Writing and looking up cost O(1), whatever the size of the flow.
+ * R3  Rows mostly come in one order: answers in that of the calls. So an atom is looked for beside the last one that was written
+ *     or asked for before the table of paths is: in that of 100,000 nothing is at hand.
  */
 import type { AtomRecord, CallRecord, Direction } from '../src/machine/records.ts'
 import { DIRECTIONS } from '../src/machine/records.ts'
 import { ATOM_STATES, type AtomState } from '../src/machine/states.ts'
-import { isWord, numbersOf, Pieces } from './memory-pieces.ts'
+import { isWord, numbersOf, Pieces, Words } from './memory-pieces.ts'
 import type { ResultRef } from './store.ts'
 
 const OUTCOMES = [null, 'success', 'failure', 'unknown'] as const
@@ -20,25 +22,32 @@ const DIRECTION_NUMBERS = numbersOf(DIRECTIONS)
 /** In place of the number of a row that is kept as it came, and of one that is not there. */
 const WHOLE = -1
 const NONE = -2
+const CALL_WORDS = 4
 
 export class MemoryRows {
   /** Places of atoms, by path, in the order in which they were first written. */
   readonly #places = new Map<string, number>()
+  readonly #paths = new Pieces<string>()
   /** Of each atom its code and its last call, as a place among the calls. */
-  readonly #atoms = new Pieces<number>()
+  readonly #atoms = new Words()
   readonly #wholeAtoms = new Map<number, AtomRecord>()
-  readonly #callAtoms = new Pieces<string>()
-  /** Of each call its code, and when it started and ended. */
-  readonly #calls = new Pieces<number>()
+  /** Of each call its atom, its code, and when it started and ended. */
+  readonly #calls = new Words()
   /** When the first call started: times of others are kept as how far they are from it. */
   #since = 0
   readonly #wholeCalls = new Map<number, CallRecord>()
   /** The call before, of atoms that have several. */
   readonly #callsBefore = new Map<number, number>()
+  /** Places that were found last, by what for (R3). */
+  #written = -1
+  #asked = -1
+  #called = -1
 
   setAtom(record: AtomRecord): void {
-    const place = this.#placeOf(record.path)
     const code = atomCode(record)
+    const wasCalled = record.executeCalls > 0 // others are mostly new
+    const place = this.#placeOf(record.path, wasCalled ? this.#written : NONE)
+    if (wasCalled) this.#written = place
     if (code === WHOLE) this.#wholeAtoms.set(place, record)
     else if (this.#wholeAtoms.size > 0) this.#wholeAtoms.delete(place)
     this.#atoms.set(2 * place, code)
@@ -64,8 +73,8 @@ export class MemoryRows {
   }
 
   addCall(record: CallRecord): void {
-    const call = this.#callAtoms.length
-    const place = this.#placeOf(record.atom)
+    const call = this.#calls.length / CALL_WORDS
+    const place = (this.#called = this.#placeOf(record.atom, this.#called))
     const before = this.#atoms.at(2 * place + 1)
     if (before !== NONE) this.#callsBefore.set(call, before)
     this.#atoms.set(2 * place + 1, call)
@@ -75,7 +84,7 @@ export class MemoryRows {
     const isPlain = isWord(startedAt) && isWord(endedAt)
     const code = isPlain ? callCode(record) : WHOLE
     if (code === WHOLE) this.#wholeCalls.set(call, record)
-    this.#callAtoms.push(record.atom)
+    this.#calls.push(place)
     this.#calls.push(code)
     this.#calls.push(isPlain ? startedAt : 0)
     this.#calls.push(isPlain ? endedAt : 0)
@@ -83,8 +92,10 @@ export class MemoryRows {
 
   /** Whether there is a call of that number or a later one: numbers of an atom's direction only grow, so the last one tells. */
   hasCall({ atom, direction, call }: ResultRef): boolean {
-    const place = this.#places.get(atom)
-    let at = place === undefined ? NONE : this.#atoms.at(2 * place + 1)
+    const place = this.#find(atom, this.#asked)
+    if (place === NONE) return false
+    this.#asked = place
+    let at = this.#atoms.at(2 * place + 1)
     while (at !== NONE) {
       const row = this.#call(at)
       if (row.direction === direction) return row.call >= call
@@ -97,7 +108,8 @@ export class MemoryRows {
   calls(atom?: string): CallRecord[] {
     const calls: CallRecord[] = []
     if (atom === undefined) {
-      for (let at = 0; at < this.#callAtoms.length; at++) calls.push(this.#call(at))
+      const count = this.#calls.length / CALL_WORDS
+      for (let at = 0; at < count; at++) calls.push(this.#call(at))
       return calls
     }
     const place = this.#places.get(atom)
@@ -109,11 +121,19 @@ export class MemoryRows {
     return calls
   }
 
-  #placeOf(path: string): number {
-    const known = this.#places.get(path)
-    if (known !== undefined) return known
-    const place = this.#places.size
+  /** The place of an atom, or NONE. R3: `last` is the one that was found last. */
+  #find(path: string, last: number): number {
+    const next = last + 1
+    if (next >= 0 && next < this.#paths.length && this.#paths.at(next) === path) return next
+    return this.#places.get(path) ?? NONE
+  }
+
+  #placeOf(path: string, last: number): number {
+    const known = this.#find(path, last)
+    if (known !== NONE) return known
+    const place = this.#paths.length
     this.#places.set(path, place)
+    this.#paths.push(path)
     this.#atoms.push(NONE)
     this.#atoms.push(NONE)
     return place
@@ -143,16 +163,17 @@ export class MemoryRows {
   }
 
   #call(at: number): CallRecord {
-    const code = this.#calls.at(3 * at)
+    const first = CALL_WORDS * at
+    const code = this.#calls.at(first + 1)
     if (code === WHOLE) return this.#wholeCalls.get(at) as CallRecord // put there when it was added
     return {
-      atom: this.#callAtoms.at(at),
+      atom: this.#paths.at(this.#calls.at(first)),
       direction: DIRECTIONS[(code >> 26) & 3] as Direction, // as it was written
       call: (code >> 12) & 4095,
       attempt: code & 4095,
       outcome: OUTCOMES[(code >> 24) & 3] ?? 'unknown',
-      startedAt: this.#since + this.#calls.at(3 * at + 1),
-      endedAt: this.#since + this.#calls.at(3 * at + 2),
+      startedAt: this.#since + this.#calls.at(first + 2),
+      endedAt: this.#since + this.#calls.at(first + 3),
       failure: null,
     }
   }

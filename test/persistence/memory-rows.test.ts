@@ -6,6 +6,7 @@ import { MemoryRows } from '../../persistence/memory-rows.ts'
 import type { AtomRecord, CallRecord, HistoryRecord } from '../../src/machine/records.ts'
 import { DIRECTIONS } from '../../src/machine/records.ts'
 import { ATOM_STATES, FLOW_STATES } from '../../src/machine/states.ts'
+import { Random } from '../support/random.ts'
 
 const NOW = 1_790_000_000_000
 const failure = { code: 'TaskFailed', message: 'no' }
@@ -96,6 +97,34 @@ describe('the rows of a run in memory', () => {
       assert.deepEqual(rows.calls(atom).reverse(), own)
     }
     assert.deepEqual(rows.atoms(), [], 'a call makes no atom')
+  })
+
+  it('find atoms and calls in whatever order they come, among many', () => {
+    const random = new Random(1)
+    const rows = new MemoryRows()
+    const atoms = new Map<string, AtomRecord>()
+    const calls: CallRecord[] = []
+    for (let step = 0; step < 20_000; step++) {
+      // Runs of neighbours, as flows write them, and jumps.
+      const from = random.below(3000)
+      const length = random.chance(0.25) ? 40 : 1
+      for (let at = from; at < from + length; at++) {
+        const path = `f/t${at}`
+        const before = atoms.get(path) ?? { ...plainAtom, path }
+        const executeCalls = before.executeCalls + random.below(2)
+        const atom = { ...before, executeCalls }
+        atoms.set(path, atom)
+        rows.setAtom(atom)
+        if (executeCalls === before.executeCalls) continue
+        const call = { ...plainCall, atom: path, call: executeCalls }
+        assert.equal(rows.hasCall(call), false, `${path} ${executeCalls}`)
+        rows.addCall(call)
+        calls.push(call)
+      }
+    }
+    assert.deepEqual(rows.atoms(), [...atoms.values()])
+    assert.deepEqual(rows.calls(), calls)
+    for (const call of calls) assert.equal(rows.hasCall(call), true)
   })
 
   it('give back a history of any length, gaps and all', () => {
