@@ -1,6 +1,7 @@
 /**
  * A long backlog beside a short one: 100,000 jobs of one no-op task against 1,000, through a board in ZooKeeper with PostgreSQL. They are posted
- * while nobody runs them (what the board has no room for waits in the database), then two conductors in two processes run them all.
+ * while nobody runs them (what the board has no room for waits in the database), then two conductors in two processes, which have run
+ * some thousands before, run them all.
  *
  * Posting: from the first to the last. Claiming, finishing: from the first claim (end) to the last. Emptying: from the last end until
  * nothing is left on the board.
@@ -26,6 +27,7 @@ const { values } = parseArgs({
 const FEW = Number(values.few)
 const MANY = Number(values.many)
 const AT_ONCE = Number(values['at-once'])
+const WARM_UP = 4000
 const PHASES = ['posting', 'claiming', 'finishing'] as const
 const GOAL = { atMost: 1.5 }
 
@@ -38,7 +40,6 @@ else await measure()
 
 async function measure(): Promise<void> {
   const servers = await startServers()
-  await runAll(servers, FEW)
   const all: { readonly few: Phases[]; readonly many: Phases[] } = { few: [], many: [] }
   for (let round = 1; round <= Number(values.rounds); round++) {
     for (const [name, jobs] of [['few', FEW] as const, ['many', MANY] as const]) {
@@ -65,10 +66,13 @@ async function runAll(servers: Servers, jobs: number): Promise<Phases> {
   const place = await servers.place()
   const { persistence, board } = place
   const zag = await connect({ persistence, board, environment: {} })
-  await postAll(zag, 1, 1)
-  const postedMs = await elapsedMs(() => postAll(zag, jobs - 1, AT_ONCE))
-  await zag.close()
+  // What is measured is warm, however few jobs there are.
   const fleet = await startFleet(place, { size: 2, maxFlows: AT_ONCE })
+  await Promise.all([postAll(zag, WARM_UP, AT_ONCE), fleet.ended(WARM_UP)])
+  await fleet.rest()
+  const postedMs = await elapsedMs(() => postAll(zag, jobs, AT_ONCE))
+  await zag.close()
+  await fleet.work()
   const { firstClaim, lastClaim, firstEnd, lastEnd } = await fleet.ended(jobs)
   await eventually(
     async () => (await servers.childrenOf(`${place.chroot}/boards/main/claims`)) === 0,

@@ -1,7 +1,8 @@
-/** A process with one conductor, which tells its parent how many jobs it has claimed and ended. */
+/** A process with one conductor, which tells its parent how many jobs it has claimed and ended, and rests when it is told to. */
 import { connect } from '../../src/client/connect.ts'
 import { noop } from './durable-flows.ts'
-import type { Tally } from './zookeeper-jobs.ts'
+import type { Zagflow } from '../../src/client/zagflow.ts'
+import type { Order, Tally } from './zookeeper-jobs.ts'
 
 const TELL_MS = 2
 
@@ -18,24 +19,38 @@ function tell(): void {
   }, TELL_MS)
 }
 
-const zag = await connect({
-  persistence,
-  board,
-  environment: {},
-  conductor: {
-    name,
-    tasks: [noop],
-    maxFlows: Number(maxFlows),
-    onJob: (event) => {
-      if (event.kind === 'claimed') tally.claimed++
-      else if (event.kind === 'completed') tally.ended++
-      else if (event.kind === 'trashed') throw new Error(event.reason)
-      tell()
+function open(): Promise<Zagflow> {
+  return connect({
+    persistence,
+    board,
+    environment: {},
+    conductor: {
+      name,
+      tasks: [noop],
+      maxFlows: Number(maxFlows),
+      onJob: (event) => {
+        if (event.kind === 'claimed') tally.claimed++
+        else if (event.kind === 'completed') tally.ended++
+        else if (event.kind === 'trashed') throw new Error(event.reason)
+        tell()
+      },
     },
+  })
+}
+
+let zag = await open()
+const orders: { readonly [order in Order]: () => Promise<void> } = {
+  rest: () => zag.close(),
+  work: async () => {
+    zag = await open()
   },
-})
-process.on('message', () => {
-  void zag.close().then(() => process.exit())
+  stop: async () => {
+    await zag.close()
+    process.exit()
+  },
+}
+process.on('message', (order: Order) => {
+  void orders[order]().then(() => process.send?.('done'))
 })
 process.on('disconnect', () => process.exit(1))
 process.send?.('ready')

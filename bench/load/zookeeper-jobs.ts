@@ -30,6 +30,9 @@ export interface Tally {
   readonly ended: number
 }
 
+/** What a process is told: to close its conductor, to open another one, to end. It answers when it has done so. */
+export type Order = 'rest' | 'work' | 'stop'
+
 /** When jobs were claimed and ended, in ms of this process. */
 export interface Times {
   readonly firstClaim: number
@@ -42,6 +45,9 @@ export interface Times {
 export interface Fleet {
   /** Resolves when so many jobs have ended since the last call (or the start). @throws Error where a process ends. */
   ended(jobs: number): Promise<Times>
+  /** Closes the conductors; the processes stay, with all the code that they have compiled. */
+  rest(): Promise<void>
+  work(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -79,7 +85,17 @@ export async function startFleet(
       told()
     })
   }
+  const tellAll = async (order: Order): Promise<void> => {
+    await Promise.all(
+      processes.map(async (child) => {
+        child.send(order)
+        for (;;) if ((await once(child, 'message'))[0] === 'done') return
+      }),
+    )
+  }
   return {
+    rest: () => tellAll('rest'),
+    work: () => tellAll('work'),
     async ended(jobs) {
       await new Promise<void>((resolve, reject) => {
         told = () => {

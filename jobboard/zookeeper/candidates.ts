@@ -9,11 +9,12 @@
  * D3  What a listing shows is as old as its beginning: changes made here since (posted, taken, removed) stand over it.
  * D4  Who takes postings of others begins with one. Each that is won lets it take one more at once, up to 128; being beaten to
  *     one begins again, 150 ms later: whose they are is at work on them, though no listing shows it yet.
- * D5  A name that is new in a listing counts as free until claims were listed, or a try says otherwise.
+ * D5  What is asked or told often (offers, takes, listings of claims) costs what has changed, not what waits: a backlog may be long.
+ * D6  A name that is new in a listing counts as free until claims were listed, or a try says otherwise.
  */
 import type { Posting } from '../jobboard.ts'
 import { bucketName, readJobName } from './names.ts'
-import { distanceOf, hashText, rankOf, ripeAt, turnOf } from './preference.ts'
+import { distanceOf, hashText, LEAVE_ALONE_MS, rankOf, ripeAt, turnOf } from './preference.ts'
 
 /** A posting that may be tried. */
 export interface Candidate extends Pick<Posting, 'jobId' | 'posting' | 'priority' | 'createdAt'> {
@@ -49,13 +50,25 @@ interface Bucket {
   entries: Entry[]
   /** When the last listing of it began, in epoch ms. */
   listedAt: number
-  /** Those whose turn is mine, and the others, by name; some may have been taken meanwhile. Null: to be made again. */
-  parts: { readonly mine: Entry[]; readonly others: Entry[] } | null
+  /** Null: to be made again. */
+  parts: Parts | null
+}
+
+/** Those whose turn is mine, and the others, by name; some may have been taken meanwhile. */
+interface Parts {
+  readonly mine: Entry[]
+  readonly others: Entry[]
+  /** When all of the others are ripe, in epoch ms. */
+  ripeBy: number
+  /** Of those that were claimed since, as listings showed. */
+  gone: number
 }
 
 /** D4. */
 const MOST_OF_OTHERS = 128
 const BEATEN_MS = 150
+/** Parts with more than this share of claimed ones among the others are made again (D5). */
+const GONE_SHARE = 0.5
 
 /** What a listing of a bucket changed. */
 export interface BucketChange {
@@ -68,6 +81,8 @@ export interface BucketChange {
 export class Candidates {
   readonly #places = new Map<string, Entry>()
   readonly #keys = new Map<string, Entry>()
+  /** Those in the state of that name. */
+  readonly #claimed = new Set<Entry>()
   /** Bigger priority first. */
   #buckets: Bucket[] = []
   /** What was removed here, by when: listings that began earlier may still show it (D3). */
@@ -159,6 +174,7 @@ export class Candidates {
   clear(): void {
     this.#places.clear()
     this.#keys.clear()
+    this.#claimed.clear()
     this.#removed.clear()
     this.#buckets = []
   }
@@ -223,14 +239,21 @@ export class Candidates {
     keys: ReadonlySet<string>,
     at: { readonly stamp: number; readonly now: number },
   ): void {
-    for (const entry of this.#places.values()) {
-      if (entry.stamp > at.stamp || entry.state === 'taken' || entry.state === 'shunned') continue
-      if (keys.has(entry.key)) entry.state = 'claimed'
-      else if (entry.state === 'claimed') {
-        entry.state = 'free'
-        entry.seenAt = at.now
-        this.#bucketOf(entry.priority).parts = null
-      }
+    for (const entry of [...this.#claimed]) {
+      if (entry.stamp > at.stamp || keys.has(entry.key)) continue
+      this.#claimed.delete(entry)
+      entry.state = 'free'
+      entry.seenAt = at.now
+      this.#bucketOf(entry.priority).parts = null
+    }
+    for (const key of keys) {
+      const entry = this.#keys.get(key)
+      if (entry?.state !== 'free' || entry.stamp > at.stamp) continue
+      entry.state = 'claimed'
+      this.#claimed.add(entry)
+      const bucket = this.#bucketOf(entry.priority)
+      const { parts } = bucket
+      if (parts !== null && ++parts.gone > GONE_SHARE * parts.others.length) bucket.parts = null
     }
   }
 
@@ -278,17 +301,15 @@ export class Candidates {
     return bucket !== undefined && this.#partsOf(bucket).mine.some(isFree)
   }
 
-  /** When the next one of others becomes ripe, in epoch ms. Undefined: all are. */
+  /** When the next one of others may become ripe, in epoch ms: never too late by more than 150 ms. Undefined: all are. */
   nextRipeAt(now: number): number | undefined {
-    let next: number | undefined
+    let ripeBy = -Infinity
     for (const bucket of this.#buckets) {
-      for (const entry of this.#partsOf(bucket).others) {
-        if (entry.state !== 'free') continue
-        const at = this.#ripeAt(bucket, entry)
-        if (at > now && (next === undefined || at < next)) next = at
-      }
+      const parts = this.#partsOf(bucket)
+      if (parts.others.length > 0) ripeBy = Math.max(ripeBy, parts.ripeBy, this.#holdUntil)
     }
-    return next
+    if (now >= ripeBy) return undefined
+    return Math.max(this.#holdUntil, Math.min(ripeBy, now + LEAVE_ALONE_MS))
   }
 
   #register(
@@ -323,19 +344,26 @@ export class Candidates {
     const bucket = this.#bucketOf(entry.priority)
     const { parts } = bucket
     if (parts === null) return
-    const list = this.#distance(bucket, entry) === 0 ? parts.mine : parts.others
+    const distance = this.#distance(bucket, entry)
+    const list = distance === 0 ? parts.mine : parts.others
+    if (distance > 0) parts.ripeBy = Math.max(parts.ripeBy, ripeAt(distance, entry.seenAt))
     const at = placeIn(list, entry.name)
     if (list[at] !== entry) list.splice(at, 0, entry)
   }
 
-  #partsOf(bucket: Bucket) {
-    if (bucket.parts === null) {
-      const free = bucket.entries.filter(isFree)
-      const isMine = (entry: Entry): boolean => this.#distance(bucket, entry) === 0
-      const others = free.filter((entry) => !isMine(entry))
-      bucket.parts = { mine: others.length === 0 ? free : free.filter(isMine), others }
+  #partsOf(bucket: Bucket): Parts {
+    if (bucket.parts !== null) return bucket.parts
+    const parts: Parts = { mine: [], others: [], ripeBy: -Infinity, gone: 0 }
+    for (const entry of bucket.entries) {
+      if (entry.state !== 'free') continue
+      const distance = this.#distance(bucket, entry)
+      if (distance === 0) parts.mine.push(entry)
+      else {
+        parts.others.push(entry)
+        parts.ripeBy = Math.max(parts.ripeBy, ripeAt(distance, entry.seenAt))
+      }
     }
-    return bucket.parts
+    return (bucket.parts = parts)
   }
 
   /** Nearest first (D1). */
@@ -346,6 +374,7 @@ export class Candidates {
   }
 
   #hasRipe(bucket: Bucket, now: number): boolean {
+    if (now < this.#holdUntil) return false
     return this.#partsOf(bucket).others.some((entry) => this.#isRipe(bucket, entry, now))
   }
 
@@ -367,12 +396,15 @@ export class Candidates {
   }
 
   #change(entry: Entry, state: State): void {
+    if (state === 'claimed') this.#claimed.add(entry)
+    else this.#claimed.delete(entry)
     entry.state = state
     entry.stamp = this.#stamp++
   }
 
   #drop(entry: Entry): void {
     entry.state = 'taken'
+    this.#claimed.delete(entry)
     this.#places.delete(entry.place)
     if (this.#keys.get(entry.key) === entry) this.#keys.delete(entry.key)
   }

@@ -20,7 +20,7 @@ import type { Candidate, Candidates } from './candidates.ts'
 import type { NodeStat, WatchedEvent, ZooKeeperClient } from './contract.ts'
 import { listingBytes, type ListingBudget } from './listing-budget.ts'
 import { bucketName, readBucketName, type BoardPaths } from './names.ts'
-import { turnOf } from './preference.ts'
+import { LEAVE_ALONE_MS, turnOf } from './preference.ts'
 import { isReply } from './refusals.ts'
 
 const QUIET_MS = 50
@@ -140,10 +140,12 @@ export class Lookout {
     }, at)
   }
 
-  /** Sets the timer for the next posting of others that becomes ripe. */
+  /** Sets the timer for the next posting of others that becomes ripe. What is new is not ripe before a timer that is set already. */
   ripen(): void {
     const { candidates, clock } = this.#options
-    const at = this.#session === null ? undefined : candidates.nextRipeAt(clock.now())
+    const now = clock.now()
+    if (this.#ripening !== null && this.#ripening.at < now + LEAVE_ALONE_MS) return
+    const at = this.#session === null ? undefined : candidates.nextRipeAt(now)
     if (at === this.#ripening?.at) return
     this.#ripening?.cancel()
     this.#ripening = null

@@ -10,7 +10,8 @@
  *     turn it is goes on with what a listing shows, never with an old view: what that one has taken meanwhile would be tried again.
  */
 
-const LEAVE_ALONE_MS = 150
+/** P2: what nobody but the preferred member tries before, in ms. */
+export const LEAVE_ALONE_MS = 150
 const LAST_RANK = 3
 const TURN_MS = 30_000
 
