@@ -10,25 +10,7 @@
  */
 import type { Knex } from 'knex'
 import type { CommitRows } from './commit-rows.ts'
-import {
-  atomShape,
-  callShape,
-  endShape,
-  fenceShape,
-  flowShape,
-  historyShape,
-  resultShape,
-  scopeShape,
-  takenShape,
-} from './commit-rows.ts'
-import {
-  deleteTaken,
-  endJobs,
-  fenceJobs,
-  insertRows,
-  updateDetails,
-  upsertRows,
-} from './commit-sql.ts'
+import { TAKING_PARTS, WRITING_PARTS } from './commit-parts.ts'
 import { Database } from './database.ts'
 import type { Dialect, MailAnswer } from './dialect.ts'
 import { loadDriver, SILENT } from './drivers.ts'
@@ -36,14 +18,7 @@ import { postgresMeaning } from './errors.ts'
 import { PostQueue } from './post-queue.ts'
 import { insertPosts } from './postgres-post.ts'
 import type { ColumnKind, RowShape } from './rows.ts'
-import {
-  atomColumns,
-  callColumns,
-  historyColumns,
-  resultColumns,
-  scopeColumns,
-  seal,
-} from './rows.ts'
+import { seal } from './rows.ts'
 import { takesMail } from './rules.ts'
 import type { Cell, Executor, Sql } from './sql.ts'
 import { join, name, sql } from './sql.ts'
@@ -192,58 +167,29 @@ async function commit(
   tables: TableNames,
   batch: CommitRows,
 ): Promise<readonly string[]> {
-  const { flow_details, atoms, scopes, calls, results, history, mailbox } = tables
   const parts: Sql[] = []
   const taken: string[] = []
   // PostgreSQL cuts names of statements after 63 characters, and a pool has one prefix: two letters for each part.
   let named = 'zagflow_commit_'
-  const take = (
-    cte: string,
-    shape: RowShape,
-    cells: CommitRows['fences'],
-    update: typeof endJobs,
-  ) => {
-    if (cells.length === 0) return
-    parts.push(sql`${name(cte)} as (${update(tables, rows(shape, cells), now)})`)
-    taken.push(`select id, flow_id from ${cte}`)
-    named += cte.slice(0, 2)
+  for (const part of TAKING_PARTS) {
+    const cells = batch[part.rows]
+    if (cells.length === 0) continue
+    parts.push(sql`${name(part.name)} as (${part.statement(tables, rows(part.shape, cells), now)})`)
+    taken.push(`select id, flow_id from ${part.name}`)
+    named += part.name.slice(0, 2)
   }
-  take('fenced', fenceShape, batch.fences, fenceJobs)
-  take('ended', endShape, batch.ends, endJobs)
   parts.push(name(`taken as (${taken.join(' union all ')})`))
   const mine = {
     flow_id: name('and r.flow_id in (select flow_id from taken)'),
     job_id: name('and r.job_id in (select id from taken)'),
   }
-  const write = (
-    cte: string,
-    shape: RowShape,
-    cells: CommitRows['fences'],
-    statement: (from: Sql) => Sql,
-  ) => {
-    if (cells.length === 0) return
-    parts.push(sql`${name(cte)} as (${statement(rows(shape, cells))})`)
-    named += cte.slice(0, 2)
+  for (const part of WRITING_PARTS) {
+    const cells = batch[part.rows]
+    if (cells.length === 0) continue
+    const statement = part.statement(tables, rows(part.shape, cells), now, mine[part.owner])
+    parts.push(sql`${name(part.name)} as (${statement})`)
+    named += part.name.slice(0, 2)
   }
-  write('flow', flowShape, batch.flows, (from) => {
-    return updateDetails(flow_details, from, now, mine.flow_id)
-  })
-  write('atom', atomShape, batch.atoms, (from) => {
-    return upsertRows(atoms, atomColumns, from, mine.flow_id)
-  })
-  write('scope', scopeShape, batch.scopes, (from) => {
-    return upsertRows(scopes, scopeColumns, from, mine.flow_id)
-  })
-  write('call', callShape, batch.calls, (from) => {
-    return insertRows(calls, 'flow_id', callColumns, from, mine.flow_id)
-  })
-  write('result', resultShape, batch.results, (from) => {
-    return insertRows(results, 'flow_id', resultColumns, from, mine.flow_id)
-  })
-  write('story', historyShape, batch.history, (from) => {
-    return insertRows(history, 'job_id', historyColumns, from, mine.job_id)
-  })
-  write('mail', takenShape, batch.taken, (from) => deleteTaken(mailbox, from, mine.job_id))
   // The same parts are the same text: PostgreSQL parses and plans it once for each connection.
   const done = await executor.run(sql`with ${join(parts, ', ')} select id from taken`, named)
   return done.map((row) => String(row['id']))

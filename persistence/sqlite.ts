@@ -13,32 +13,14 @@ import type { Knex } from 'knex'
 import type { Clock } from '../src/base/clock.ts'
 import type { Logger } from '../src/base/logger.ts'
 import type { CommitRows } from './commit-rows.ts'
-import {
-  atomShape,
-  callShape,
-  endShape,
-  fenceShape,
-  flowShape,
-  historyShape,
-  resultShape,
-  scopeShape,
-  takenShape,
-} from './commit-rows.ts'
+import { TAKING_PARTS, WRITING_PARTS } from './commit-parts.ts'
 import { Database } from './database.ts'
 import type { Dialect, MailAnswer, PostedRow } from './dialect.ts'
 import { loadDriver, SILENT } from './drivers.ts'
 import { sqliteMeaning } from './errors.ts'
 import type { PostRows } from './post-rows.ts'
 import type { RowShape } from './rows.ts'
-import {
-  atomColumns,
-  callColumns,
-  historyColumns,
-  jobColumns,
-  resultColumns,
-  scopeColumns,
-  seal,
-} from './rows.ts'
+import { jobColumns, seal } from './rows.ts'
 import { takesMail, wakes } from './rules.ts'
 import type { Cell, Executor, Row, Sql } from './sql.ts'
 import { join, name, nothing, sql } from './sql.ts'
@@ -47,14 +29,6 @@ import type { AsyncConnection, SyncConnection } from './statement-cache.ts'
 import { cacheAsyncStatements, cacheSyncStatements } from './statement-cache.ts'
 import type { TableNames } from './tables.ts'
 import { tableNames } from './tables.ts'
-import {
-  deleteTaken,
-  endJobs,
-  fenceJobs,
-  insertRows,
-  updateDetails,
-  upsertRows,
-} from './commit-sql.ts'
 import { WriteQueue } from './write-queue.ts'
 
 export interface SqliteOptions {
@@ -263,38 +237,19 @@ async function commit(
 ): Promise<readonly string[]> {
   const taken = new Set<unknown>()
   const { fences, ends } = batch
-  for (const row of fences.length === 0
-    ? []
-    : await executor.run(fenceJobs(tables, rows(fenceShape, fences), now))) {
-    taken.add(row['id'])
-  }
-  for (const row of ends.length === 0
-    ? []
-    : await executor.run(endJobs(tables, rows(endShape, ends), now))) {
-    taken.add(row['id'])
+  for (const part of TAKING_PARTS) {
+    const cells = batch[part.rows]
+    if (cells.length === 0) continue
+    const found = await executor.run(part.statement(tables, rows(part.shape, cells), now))
+    for (const row of found) taken.add(row['id'])
   }
   const all = taken.size === fences.length + ends.length
   if (!all) for (const [id, flowId] of [...fences, ...ends]) if (taken.has(id)) taken.add(flowId)
-  const run = async (
-    cells: CommitRows[keyof CommitRows],
-    shape: RowShape,
-    statement: (from: Sql) => Sql,
-  ): Promise<void> => {
+  for (const part of WRITING_PARTS) {
+    const cells = batch[part.rows]
     const mine = all ? cells : cells.filter(([owner]) => taken.has(owner))
-    if (mine.length > 0) await executor.run(statement(rows(shape, mine)))
+    if (mine.length > 0) await executor.run(part.statement(tables, rows(part.shape, mine), now))
   }
-  const { flow_details, atoms, scopes, calls, results, history, mailbox } = tables
-  await run(batch.flows, flowShape, (from) => updateDetails(flow_details, from, now))
-  await run(batch.atoms, atomShape, (from) => upsertRows(atoms, atomColumns, from))
-  await run(batch.scopes, scopeShape, (from) => upsertRows(scopes, scopeColumns, from))
-  await run(batch.calls, callShape, (from) => insertRows(calls, 'flow_id', callColumns, from))
-  await run(batch.results, resultShape, (from) =>
-    insertRows(results, 'flow_id', resultColumns, from),
-  )
-  await run(batch.history, historyShape, (from) =>
-    insertRows(history, 'job_id', historyColumns, from),
-  )
-  await run(batch.taken, takenShape, (from) => deleteTaken(mailbox, from))
   return [...fences, ...ends].map(([id]) => String(id)).filter((id) => taken.has(id))
 }
 
