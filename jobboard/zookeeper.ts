@@ -43,6 +43,7 @@ import { readEntries, readOwner } from './zookeeper/reading.ts'
 import { isReply, isUnknown, outward } from './zookeeper/refusals.ts'
 import { Registration } from './zookeeper/registration.ts'
 import { statusOf, type StatusParts, type ZooKeeperBoardStatus } from './zookeeper/status.ts'
+import { Together } from './zookeeper/together.ts'
 import { Window } from './zookeeper/window.ts'
 
 /**
@@ -60,6 +61,7 @@ export class ZooKeeperBoard implements JobBoard {
   readonly #resolved: ResolvedBoard
   readonly #paths: BoardPaths
   readonly #client: GuardedClient
+  readonly #together: Together
   readonly #window: Window
   readonly #inventory: Inventory
   readonly #lookout: Lookout
@@ -84,11 +86,14 @@ export class ZooKeeperBoard implements JobBoard {
     const client = (this.#client = new GuardedClient(resolved.client))
     const [candidates, held, budget] = [new Candidates(), new HeldClaims(), new ListingBudget()]
     const tell = (event: BoardEvent): void => this.#tell(event)
+    const together = (this.#together = new Together(client))
     const aside = new Aside(client, paths, logger)
     const window = (this.#window = new Window(resolved.window, { client, paths, clock }))
     const inventory = (this.#inventory = new Inventory(client, paths, { clock, logger, scanMs }))
     const findPlaces = () => inventory.places()
-    const ending = (this.#ending = new Ending({ client, paths, candidates, held, findPlaces }))
+    const ending = (this.#ending = new Ending({
+      ...{ client, together, paths, candidates, held, findPlaces },
+    }))
     const lookout = (this.#lookout = new Lookout({
       ...{ client, paths, candidates, aside, budget, scanMs, clock, logger },
       onTryable: () => tell({ kind: 'posted' }),
@@ -230,7 +235,8 @@ export class ZooKeeperBoard implements JobBoard {
     const path = `${this.#paths.jobs}/${place}`
     for (let isLast = false; ; isLast = true) {
       try {
-        await this.#client.create(path, data)
+        const steps = [{ op: 'create', path, data } as const]
+        await this.#together.run(steps, () => this.#client.create(path, data))
         return true
       } catch (error) {
         if (isReply(error, 'NODE_EXISTS')) return false

@@ -19,6 +19,7 @@ import {
   type BoardPaths,
   type ClaimData,
 } from './names.ts'
+import type { Together } from './together.ts'
 import { ifThere, isReply } from './refusals.ts'
 
 /** Claims that are looked at together. */
@@ -26,6 +27,7 @@ const AT_ONCE = 100
 
 export interface EndingOptions {
   readonly client: ZooKeeperClient
+  readonly together: Together
   readonly paths: BoardPaths
   readonly candidates: Candidates
   readonly held: HeldClaims
@@ -41,7 +43,7 @@ export class Ending {
   }
 
   async consume(claim: BoardClaim): Promise<void> {
-    const { client, paths, candidates, held } = this.#options
+    const { client, together, paths, candidates, held } = this.#options
     const key = keyOf(claim)
     const mine = held.find(claim)
     if (mine !== undefined) mine.isEnding = true
@@ -50,11 +52,9 @@ export class Ending {
     if (place === undefined) await ifThere(client.remove(claimPath))
     else {
       const path = `${paths.jobs}/${place}`
+      const steps = [path, claimPath].map((one) => ({ op: 'remove', path: one }) as const)
       try {
-        await client.transaction([
-          { op: 'remove', path },
-          { op: 'remove', path: claimPath },
-        ])
+        await together.run(steps, () => client.transaction(steps))
       } catch (error) {
         if (!isReply(error, 'NO_NODE', 'NOT_EMPTY')) throw error
         // One of them is gone already, or somebody put nodes of his own below.
