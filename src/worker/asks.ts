@@ -7,7 +7,8 @@
  */
 import type { BrokerLink } from '../amqp/broker-link.ts'
 import type { Clock } from '../base/clock.ts'
-import type { Call, CallBook, Copy } from './call-book.ts'
+import type { Call, Copy } from './book-call.ts'
+import type { CallBook } from './call-book.ts'
 import type { Messages } from './messages.ts'
 
 const BATCH_MS = 50

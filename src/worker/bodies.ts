@@ -8,7 +8,7 @@
  */
 import type { CallAnswer, CallRequest } from '../protocol/call.ts'
 import type { Json } from '../base/json.ts'
-import type { Call, Copy } from './call-book.ts'
+import type { Call, Copy } from './book-call.ts'
 import { runCall, type CallEnvironment, type RunningCall } from './run-call.ts'
 import { runSolo } from './solo.ts'
 import type { TaskThreads } from './task-threads.ts'

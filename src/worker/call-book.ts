@@ -7,100 +7,37 @@
  * K2  A doubtful copy (redelivered, published again, old) is not started before its owner says `go`.
  * K3  A copy is settled when the answer of its call was confirmed by the broker, when its owner says `drop`, or when it is
  *     given back. Not before.
- * K4  At most `concurrency` calls run, or have an answer that is not confirmed yet; the others wait in order. Of calls that run
- *     in a process of their own at most `maxAlone` run.
- * K5  A copy of a call that ended here lately is answered with the same answer; its body does not run again.
+ * K4  At most `concurrency` calls have a place (`places.ts`).
+ * K5  A copy of a call that ended here lately is answered with the same answer (`recent-answers.ts`).
  * K6  A call that never began is forgotten when its copies are gone: the broker gives them to somebody, who asks. Not if its
  *     owner said `go`: the owner believes it here, so it is started here, and the other copy is dropped.
  * K7  Who is told to cancel a call that did not begin answers for it: nobody else will.
  */
 import type { CallAnswer } from '../protocol/call.ts'
 import type { CallRef, RequestMessage } from '../protocol/messages.ts'
+import {
+  hasBegun,
+  hasOpen,
+  isDoubtful,
+  isHolder,
+  isOther,
+  type Call,
+  type Copy,
+  type Effect,
+  type Entry,
+  type SentReply,
+} from './book-call.ts'
+import { Places, type PlacesOptions } from './places.ts'
+import { RecentAnswers, type RecentAnswersOptions } from './recent-answers.ts'
 
-/** What the book needs of a delivery. */
-export interface Copy {
-  readonly isOpen: boolean
-  readonly redelivered: boolean
-  ack(): void
-  requeue(): void
-}
-
-/** held: its owner is asked; waiting: for a place; replying: its answer is not confirmed yet. */
-export type Phase = 'held' | 'waiting' | 'running' | 'replying'
-
-/** A call that is here. */
-export interface Call<C extends Copy> {
-  /** The text of its key. */
-  readonly key: string
-  readonly request: RequestMessage
-  readonly replyTo: string
-  readonly phase: Phase
-  /** Its owner said `go`. */
-  readonly isTold: boolean
-  /** A copy of it was delivered before: whoever had it may have died of it. */
-  readonly isRedelivered: boolean
-  readonly isAgain: boolean
-  /** Its owner wants it to end. */
-  readonly isCancelled: boolean
-  /** Which holding of a doubtful copy this is: another number when a copy came back here. 0: it was never held. */
-  readonly hold: number
-  /** In a process of its own. */
-  readonly isAlone: boolean
-  readonly startedAt: number
-  readonly copies: readonly C[]
-}
-
-/** An answer as it was sent. */
-export interface SentReply {
-  readonly replyTo: string
-  readonly type: string
-  readonly body: string
-}
-
-/** What is to be done now, in this order. */
-export type Effect<C extends Copy> =
-  | { readonly do: 'start'; readonly call: Call<C> }
-  /** Soon, with others. */
-  | { readonly do: 'ask' }
-  | { readonly do: 'abort'; readonly call: Call<C>; readonly reason: string }
-  | { readonly do: 'reply'; readonly call: Call<C>; readonly answer: CallAnswer }
-  /** Send this answer again, then acknowledge that copy. */
-  | { readonly do: 'repeat'; readonly reply: SentReply; readonly copy: C }
-  | { readonly do: 'ack'; readonly copies: readonly C[] }
-  | { readonly do: 'requeue'; readonly copies: readonly C[] }
-
-export interface CallBookOptions<C extends Copy> {
-  /** K4. */
-  readonly concurrency: number
-  readonly maxAlone: number
-  /** How long, in ms, how many and how many characters of answers are kept for K5. */
-  readonly keepMs: number
-  readonly keepCalls: number
-  readonly keepCharacters: number
+/** Limits and times. */
+export interface CallBookOptions<C extends Copy> extends PlacesOptions, RecentAnswersOptions {
   /** A held copy is asked for so often, in ms. */
   readonly askEveryMs: number
   /** From its start until a call is first reported, in ms. */
   readonly firstReportMs: number
   /** Whether a redelivered call can run in a process of its own. */
   canRunAlone(call: Call<C>): boolean
-}
-
-interface Entry<C extends Copy> extends Call<C> {
-  phase: Phase
-  isTold: boolean
-  isRedelivered: boolean
-  isAgain: boolean
-  isCancelled: boolean
-  hold: number
-  isAlone: boolean
-  startedAt: number
-  copies: C[]
-  askAt: number
-  reportAt: number
-}
-
-interface Finished extends SentReply {
-  readonly at: number
 }
 
 /** A report now and then is enough, whatever a request says. */
@@ -114,28 +51,25 @@ export class CallBook<C extends Copy> {
   readonly #options: CallBookOptions<C>
   readonly #calls = new Map<string, Entry<C>>()
   readonly #held = new Set<Entry<C>>()
-  /** In order of arrival. */
-  readonly #waiting = new Set<Entry<C>>()
-  /** Oldest first. */
-  readonly #finished = new Map<string, Finished>()
-  #keptCharacters = 0
-  #running = 0
-  #alone = 0
+  readonly #places: Places<C>
+  readonly #recent: RecentAnswers
   #holds = 0
   #isDraining = false
 
   constructor(options: CallBookOptions<C>) {
     this.#options = options
+    this.#places = new Places(options)
+    this.#recent = new RecentAnswers(options)
   }
 
   /** Calls that run, or have an answer that is not confirmed yet. */
   get running(): number {
-    return this.#running
+    return this.#places.taken
   }
 
   /** Copies whose owner was asked, and calls that wait for a place. */
   get held(): number {
-    return this.#held.size + this.#waiting.size
+    return this.#held.size + this.#places.waiting.size
   }
 
   /** Copies that are here and not settled. */
@@ -166,10 +100,8 @@ export class CallBook<C extends Copy> {
     if (this.#isDraining) return [{ do: 'requeue', copies: [copy] }]
     const known = this.#calls.get(key)
     if (known !== undefined) return this.#adopt(known, arrival)
-    const finished = this.#finished.get(key)
-    if (finished !== undefined && now - finished.at <= this.#options.keepMs) {
-      return [{ do: 'repeat', reply: finished, copy }] // K5
-    }
+    const reply = this.#recent.find(key, now)
+    if (reply !== undefined) return [{ do: 'repeat', reply, copy }] // K5
     const isOld = now - request.publishedAt > request.askAfterMs
     const isDoubtful = copy.redelivered || request.again || isOld
     const call: Entry<C> = {
@@ -190,10 +122,8 @@ export class CallBook<C extends Copy> {
     }
     this.#calls.set(key, call)
     if (isDoubtful) return this.#hold(call)
-    if (this.#running < this.#options.concurrency && this.#waiting.size === 0) {
-      return [this.#start(call, now)]
-    }
-    this.#waiting.add(call)
+    if (this.#places.isFree) return [this.#start(call, now)]
+    this.#places.wait(call)
     return this.#startNext(now)
   }
 
@@ -206,7 +136,7 @@ export class CallBook<C extends Copy> {
     call.phase = 'waiting'
     call.reportAt = now + this.#options.firstReportMs
     call.isAlone = call.isRedelivered && this.#options.canRunAlone(call)
-    this.#waiting.add(call)
+    this.#places.wait(call)
     return this.#startNext(now)
   }
 
@@ -229,9 +159,10 @@ export class CallBook<C extends Copy> {
       ? 'it had not started here, and how far it came elsewhere is not known'
       : 'it had not started'
     this.#held.delete(call)
-    this.#waiting.delete(call)
+    this.#places.withdraw(call)
     call.isAlone = false // it was not counted yet
-    this.#takePlace(call, 'replying')
+    call.phase = 'replying'
+    this.#places.take(call)
     const answer: CallAnswer = {
       kind: 'failed',
       failure: { code: 'Cancelled', message: `${reason}; ${about}` },
@@ -254,7 +185,7 @@ export class CallBook<C extends Copy> {
     const entry = this.#entryOf(call)
     if (entry?.phase !== 'running') return NOTHING
     entry.phase = 'replying'
-    this.#leaveAlone(entry)
+    this.#places.leaveAlone(entry)
     return [{ do: 'reply', call, answer }]
   }
 
@@ -263,8 +194,8 @@ export class CallBook<C extends Copy> {
     const entry = this.#entryOf(call)
     if (entry === undefined) return NOTHING
     this.#forget(entry)
-    this.#keep(entry.key, reply, now)
-    if (this.#waiting.size === 0) return [{ do: 'ack', copies: entry.copies }]
+    this.#recent.keep(entry.key, reply, now)
+    if (this.#places.waiting.size === 0) return [{ do: 'ack', copies: entry.copies }]
     return [{ do: 'ack', copies: entry.copies }, ...this.#startNext(now)]
   }
 
@@ -278,7 +209,7 @@ export class CallBook<C extends Copy> {
 
   /** K6. What never began and has no copy any more is gone from here. */
   forgetLost(): void {
-    for (const call of [...this.#held, ...this.#waiting]) {
+    for (const call of [...this.#held, ...this.#places.waiting]) {
       if (!call.isTold && !hasOpen(call)) this.#forget(call)
     }
   }
@@ -317,7 +248,7 @@ export class CallBook<C extends Copy> {
   /** Nothing starts any more: what never began goes back, and whatever comes. */
   drain(): readonly Effect<C>[] {
     this.#isDraining = true
-    const copies = [...this.#held, ...this.#waiting].flatMap((call) => {
+    const copies = [...this.#held, ...this.#places.waiting].flatMap((call) => {
       this.#forget(call)
       return call.copies
     })
@@ -340,7 +271,7 @@ export class CallBook<C extends Copy> {
     call.isAgain ||= request.again
     if (call.phase !== 'waiting' || wasDoubtful || !isDoubtful(call)) return NOTHING
     // One that waits for a place, and now there is reason to doubt it.
-    this.#waiting.delete(call)
+    this.#places.withdraw(call)
     return this.#hold(call)
   }
 
@@ -353,12 +284,8 @@ export class CallBook<C extends Copy> {
   }
 
   #startNext(now: number): readonly Effect<C>[] {
-    const { concurrency, maxAlone } = this.#options
     const effects: Effect<C>[] = []
-    for (const call of this.#waiting) {
-      if (this.#running >= concurrency) break
-      if (call.isAlone && this.#alone >= maxAlone) continue
-      this.#waiting.delete(call)
+    for (const call of this.#places.turns()) {
       if (call.isTold || hasOpen(call)) effects.push(this.#start(call, now))
       else this.#forget(call) // K6
     }
@@ -366,70 +293,22 @@ export class CallBook<C extends Copy> {
   }
 
   #start(call: Entry<C>, now: number): Effect<C> {
-    this.#takePlace(call, 'running')
-    if (call.isAlone) this.#alone += 1
+    call.phase = 'running'
+    this.#places.take(call)
     call.startedAt = now
     if (!call.isTold) call.reportAt = now + this.#options.firstReportMs
     return { do: 'start', call }
   }
 
-  #takePlace(call: Entry<C>, phase: 'running' | 'replying'): void {
-    call.phase = phase
-    this.#running += 1
-  }
-
-  #leaveAlone(call: Entry<C>): void {
-    if (!call.isAlone) return
-    call.isAlone = false
-    this.#alone -= 1
-  }
-
   #forget(call: Entry<C>): void {
     this.#calls.delete(call.key)
     this.#held.delete(call)
-    this.#waiting.delete(call)
-    if (!hasBegun(call)) return
-    this.#running -= 1
-    this.#leaveAlone(call)
-  }
-
-  #keep(key: string, reply: SentReply, now: number): void {
-    const { keepMs, keepCalls, keepCharacters } = this.#options
-    const { replyTo, type, body } = reply
-    this.#finished.set(key, { replyTo, type, body, at: now })
-    this.#keptCharacters += body.length
-    for (const [oldest, { at, body: text }] of this.#finished) {
-      const isFull = this.#finished.size > keepCalls || this.#keptCharacters > keepCharacters
-      if (!isFull && now - at <= keepMs) break
-      this.#finished.delete(oldest)
-      this.#keptCharacters -= text.length
-    }
+    this.#places.withdraw(call)
+    if (hasBegun(call)) this.#places.leave(call)
   }
 
   #entryOf(call: Call<C>): Entry<C> | undefined {
     const entry = this.#calls.get(call.key)
     return entry === call ? entry : undefined
   }
-}
-
-function hasBegun({ phase }: { readonly phase: Phase }): boolean {
-  return phase === 'running' || phase === 'replying'
-}
-
-function isOther(call: { readonly hold: number }, hold: number | undefined): boolean {
-  return hold !== undefined && hold !== call.hold
-}
-
-function hasOpen({ copies }: { readonly copies: readonly Copy[] }): boolean {
-  return copies.some(({ isOpen }) => isOpen)
-}
-
-function isDoubtful({ isRedelivered, isAgain }: Call<Copy>): boolean {
-  return isRedelivered || isAgain
-}
-
-/** Whether its owner may take it as running here: it runs, or it will as soon as there is a place. */
-function isHolder(call: Call<Copy>): boolean {
-  if (hasBegun(call)) return true
-  return call.phase === 'waiting' && (call.isTold || hasOpen(call))
 }

@@ -11,7 +11,8 @@ import type { Logger } from '../base/logger.ts'
 import { callKeyText } from '../protocol/call-key.ts'
 import type { ControlMessage } from '../protocol/messages.ts'
 import { readControl } from '../protocol/wire.ts'
-import type { CallBook, Copy, Effect } from './call-book.ts'
+import type { Copy, Effect } from './book-call.ts'
+import type { CallBook } from './call-book.ts'
 
 /** Words that are read at once. */
 const PREFETCH = 100

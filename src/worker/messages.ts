@@ -10,7 +10,7 @@ import {
   type RequestMessage,
 } from '../protocol/messages.ts'
 import { writeMessage } from '../protocol/wire.ts'
-import type { Call, Copy, SentReply } from './call-book.ts'
+import type { Call, Copy, SentReply } from './book-call.ts'
 
 /** What fits into one message, by its schema. */
 const MOST_CALLS = 1000

@@ -11,7 +11,8 @@ import type { BrokerLink } from '../amqp/broker-link.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Json } from '../base/json.ts'
 import { byOwner } from './asks.ts'
-import type { Call, CallBook, Copy } from './call-book.ts'
+import type { Call, Copy } from './book-call.ts'
+import type { CallBook } from './call-book.ts'
 import type { Messages } from './messages.ts'
 
 const TICK_MS = 100

@@ -9,7 +9,8 @@ import type { OpenCall, Ticket } from '../../engines/worker-based/open-call.ts'
 import { callKeyText } from '../../src/protocol/call-key.ts'
 import type { CallAnswer, CallKey, CallListener, CallRequest } from '../../src/protocol/call.ts'
 import type { CallRef, RequestMessage } from '../../src/protocol/messages.ts'
-import { CallBook, type Call, type Copy, type Effect } from '../../src/worker/call-book.ts'
+import type { Call, Copy, Effect } from '../../src/worker/book-call.ts'
+import { CallBook } from '../../src/worker/call-book.ts'
 import { Random } from '../support/random.ts'
 
 export const TIMES: CallTimes = {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { RequestMessage } from '../../src/protocol/messages.ts'
-import { CallBook, type Call, type Copy, type Effect } from '../../src/worker/call-book.ts'
+import type { Call, Copy, Effect } from '../../src/worker/book-call.ts'
+import { CallBook } from '../../src/worker/call-book.ts'
 
 /** A delivery that remembers what was done to it. */
 class Paper implements Copy {
