@@ -69,7 +69,7 @@ export function createProgram(terminal: Terminal): {
     program,
     async parse(argv) {
       try {
-        await program.parseAsync(argv)
+        await program.parseAsync(withHelp(argv))
         return exitCode
       } catch (error) {
         if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage
@@ -83,6 +83,12 @@ export function createProgram(terminal: Terminal): {
 const PROGRAM_EXAMPLES = `zagflow run checkout.yaml --set sku=A1 --set quantity=2
 zagflow dev --tasks ./tasks.ts
 zagflow post checkout.yaml --set sku=A1 --wait`
+
+/** `help jobs list` as `jobs list --help`: commander's own help knows no commands of commands. */
+function withHelp(argv: readonly string[]): readonly string[] {
+  const [node = '', program = '', first, ...rest] = argv
+  return first === 'help' && rest.length > 1 ? [node, program, ...rest, '--help'] : argv
+}
 
 /** What an option is for; choices and defaults beside it, where they say something. */
 function describe({ description, argChoices, defaultValue }: Option): string {

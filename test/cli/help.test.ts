@@ -112,4 +112,7 @@ test('help and version are data, and a command that is none is an error', async 
   const group = await place.run(['jobs'])
   assert.equal(group.code, 2)
   assert.match(group.stderr, /Usage: zagflow jobs/)
+  const below = await place.run(['help', 'schedule', 'add'])
+  assert.equal(below.code, 0)
+  assert.match(below.stdout, /^Usage: zagflow schedule add /)
 })

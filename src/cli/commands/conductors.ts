@@ -23,7 +23,9 @@ export async function conductorsCommand(context: Context): Promise<ExitCode> {
   if (why !== null) terminal.say(`The board cannot be reached: ${why}`)
   const unknown = rows.filter(({ process }) => process === undefined).length
   if (unknown > 0) {
-    terminal.say('Of some this database knows nothing: they use another one, or cannot reach it.')
+    terminal.say(
+      'Of some this database knows nothing: they use another one, cannot reach it, or have just died.',
+    )
   }
   return EXIT.done
 }
