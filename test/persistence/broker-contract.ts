@@ -1,18 +1,15 @@
 /** What every store does for conductors whose workers are elsewhere: a part of the suite in `store-contract.ts`. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { TestContext } from 'node:test'
 import { InvalidInputError } from '../../src/base/errors.ts'
 import { uuidV7 } from '../../src/base/ids.ts'
 import type { CallPlace, JobChange, Store } from '../../persistence/store.ts'
 import { atomOf, beatOf, changeOf, claim, post, postOf } from './fixtures.ts'
-import type { StoreBench } from './store-contract.ts'
-
-type Open = (t: TestContext) => Promise<StoreBench>
+import type { OpenBench } from './store-bench.ts'
 
 const LONG_MS = 60_000
 
-export function describeBrokers(open: Open): void {
+export function describeBrokers(open: OpenBench): void {
   describe('brokers', () => {
     it('are made when they are asked for first, each with a marker and a secret of its own', async (t) => {
       const { store } = await open(t)

@@ -1,4 +1,5 @@
 import { hashJson, uuidV7 } from '../../src/base/ids.ts'
+import type { Failure } from '../../src/base/failure.ts'
 import type { Json } from '../../src/base/json.ts'
 import type { ResolvedDocument } from '../../src/flow/resolved.ts'
 import type {
@@ -160,4 +161,26 @@ export function beatOf(id: string, leaseMs: number, over: Partial<Heartbeat> = {
     leaseMs,
     ...over,
   }
+}
+
+/** A failure with all that one can have. */
+export const failure: Failure = {
+  code: 'TaskFailed',
+  message: 'no money',
+  name: 'PaymentError',
+  stack: 'PaymentError: no money\n    at charge',
+  data: { balance: 0.1, list: [1, null, true, 'x'] },
+  retryable: false,
+  cause: { code: 'Http', message: '402' },
+}
+
+/** Rows by path, for stores give them in any order. */
+export function sorted<T extends { readonly path: string }>(rows: readonly T[]): readonly T[] {
+  return rows.toSorted((a, b) => (a.path < b.path ? -1 : 1))
+}
+
+/** The atoms of a claimed flow, as its next owner would load them. */
+export async function atomsOf(store: Store, claimed: Claim) {
+  const [flow] = await store.load([claimed.jobId])
+  return sorted(flow?.atoms ?? [])
 }

@@ -2,7 +2,7 @@ import { after } from 'node:test'
 import type { TestContext } from 'node:test'
 import { openStore } from '../../persistence/open.ts'
 import { freshDatabase, postgres } from '../support/postgres.ts'
-import type { StoreBench } from './store-contract.ts'
+import type { StoreBench } from './store-bench.ts'
 import { describeStore } from './store-contract.ts'
 
 const server = await postgres()

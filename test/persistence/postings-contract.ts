@@ -1,13 +1,11 @@
 /** Jobs whose board is outside the store: what every store does for them. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { TestContext } from 'node:test'
 import { uuidV7 } from '../../src/base/ids.ts'
 import type { Claim, JobRecord, Store } from '../../persistence/store.ts'
 import { eventually } from '../support/eventually.ts'
 import { changeOf, claim, post } from './fixtures.ts'
-
-type Open = (t: TestContext) => Promise<{ readonly store: Store }>
+import type { OpenBench } from './store-bench.ts'
 
 /** Posts a job whose board is outside the store, later than those before it. */
 function postOutside(
@@ -36,7 +34,7 @@ async function stateOf(store: Store, jobId: string): Promise<string> {
   return `${job?.state} ${job?.posting}`
 }
 
-export function describePostings(open: Open): void {
+export function describePostings(open: OpenBench): void {
   describe('postings of boards outside the store', () => {
     it('go by priority, then by tenant in turn, then by age, and go on behind the last turn', async (t) => {
       const { store } = await open(t)

@@ -1,14 +1,11 @@
 /** What every store does with a run that begins where a former one failed: a part of the suite in `store-contract.ts`. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { TestContext } from 'node:test'
 import { uuidV7 } from '../../src/base/ids.ts'
 import type { ScopeRecord } from '../../src/machine/records.ts'
 import type { CarriedRun, Store } from '../../persistence/store.ts'
 import { atomOf, callOf, changeOf, claim, historyOf, post, resultOf } from './fixtures.ts'
-import type { StoreBench } from './store-contract.ts'
-
-type Open = (t: TestContext) => Promise<StoreBench>
+import type { OpenBench } from './store-bench.ts'
 
 const root: ScopeRecord = {
   path: 'f',
@@ -53,7 +50,7 @@ async function failedJob(
   return { id: job.id, kept }
 }
 
-export function describeReruns(open: Open): void {
+export function describeReruns(open: OpenBench): void {
   describe('running again from a failure', () => {
     it('gives the new run the rows that are kept, with their calls and the results that stand', async (t) => {
       const { store } = await open(t)

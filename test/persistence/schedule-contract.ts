@@ -1,7 +1,6 @@
 /** What every store does for schedules: a part of the suite in `store-contract.ts`. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { TestContext } from 'node:test'
 import { uuidV7 } from '../../src/base/ids.ts'
 import {
   tickKey,
@@ -11,13 +10,11 @@ import {
 } from '../../persistence/schedule-store.ts'
 import type { PostRequest, Store } from '../../persistence/store.ts'
 import { changeOf, claim, postOf } from './fixtures.ts'
-import type { StoreBench } from './store-contract.ts'
-
-type Open = (t: TestContext) => Promise<StoreBench>
+import type { OpenBench } from './store-bench.ts'
 
 const MINUTE = 60_000
 
-export function describeSchedules(open: Open): void {
+export function describeSchedules(open: OpenBench): void {
   describe('schedules', () => {
     it('keep everything that they were given, and begin with nothing posted', async (t) => {
       const { store } = await open(t)

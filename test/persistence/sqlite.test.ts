@@ -2,7 +2,7 @@ import path from 'node:path'
 import type { TestContext } from 'node:test'
 import { openStore } from '../../persistence/open.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
-import type { StoreBench } from './store-contract.ts'
+import type { StoreBench } from './store-bench.ts'
 import { describeStore } from './store-contract.ts'
 
 for (const driver of ['sqlite', 'better-sqlite3']) {
