@@ -81,7 +81,7 @@ const shownIn = new WeakMap<Store, Shown>()
 class Shown {
   readonly #store: Store
   readonly #logger: Logger
-  #postings: PostingRef[] = []
+  readonly #postings: PostingRef[] = []
   #telling: Promise<void> | null = null
 
   constructor(store: Store, logger: Logger) {
