@@ -1,15 +1,20 @@
 /**
  * From post to start on a quiet board in ZooKeeper with PostgreSQL: from the call of `post()` to the first line of the task, in a conductor
- * with a board and a store of its own, beside the least that has to happen: one node is created, another client hears of it by a watch, one
- * row is committed.
+ * of another process with a board and a store of its own, beside the least that has to happen: one node is created, another client hears
+ * of it by a watch, one row is committed.
  *
  * `--jobs 30 --rounds 5`
  */
+import { fork, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { connect } from '../src/client/connect.ts'
+import type { Zagflow } from '../src/client/zagflow.ts'
 import { linear } from '../src/flow/composition.ts'
-import { task } from '../src/flow/task.ts'
+import type { Runnable } from '../src/flow/runnable.ts'
+import { note } from './load/timed-conductor.ts'
 import { bareClient, childrenOf, close, create } from './load/bare-zookeeper.ts'
 import { missingServers, startServers } from './load/zookeeper-place.ts'
 import { alternate, ratios, spreadOf } from './measure/rounds.ts'
@@ -24,6 +29,8 @@ const { values } = parseArgs({
 const JOBS = Number(values.jobs)
 const QUIET_MS = 150
 const GOAL = { atMost: 5 }
+/** Jobs until the code of both processes is compiled. */
+const WARM_UP = 3000
 
 const missing = missingServers()
 if (missing !== undefined) console.log(`not measured: ${missing}`)
@@ -38,15 +45,12 @@ async function measure(): Promise<void> {
   await admin.query('create table commits (call integer, outcome text)')
   const place = await servers.place()
   const { persistence, board } = place
-  let started = (): void => {}
-  const note = task('note', { execute: () => started() })
   const flow = linear('one', [note])
-  const conductor = await connect({
-    ...{ persistence, board },
-    environment: {},
-    conductor: { name: 'c0', tasks: [note] },
-  })
+  const program = fileURLToPath(new URL('./load/timed-conductor.js', import.meta.url))
+  const conductor = fork(program, [persistence, board])
+  await once(conductor, 'message')
   const poster = await connect({ persistence, board, environment: {} })
+  await Promise.all([heard(conductor, WARM_UP), postFlow(poster, flow, WARM_UP)])
   let number = 0
   /** The median of so many, each after a pause. */
   const each = async (once: () => Promise<number>): Promise<number> => {
@@ -59,7 +63,7 @@ async function measure(): Promise<void> {
   }
   const figures = await alternate(
     {
-      heard: () =>
+      event: () =>
         each(async () => {
           let heard = (): void => {}
           const event = new Promise<void>((resolve) => (heard = resolve))
@@ -77,18 +81,14 @@ async function measure(): Promise<void> {
         }),
       job: () =>
         each(async () => {
-          const running = new Promise<void>((resolve) => (started = resolve))
-          const startedAt = performance.now()
-          const [ms] = await Promise.all([
-            running.then(() => performance.now() - startedAt),
-            poster.post(flow, {}),
-          ])
-          return ms
+          const startedAt = process.hrtime.bigint()
+          const [[begun]] = await Promise.all([once(conductor, 'message'), poster.post(flow, {})])
+          return Number(BigInt(String(begun)) - startedAt) / 1e6
         }),
     },
     { rounds: Number(values.rounds) },
   )
-  const least = figures.heard.map((ms, round) => ms + (figures.commit[round] ?? Number.NaN))
+  const least = figures.event.map((ms, round) => ms + (figures.commit[round] ?? Number.NaN))
   const times = ratios(figures.job, least)
   console.log(`Milliseconds from post to start on a quiet board: medians of ${JOBS} jobs\n`)
   printTable(
@@ -97,7 +97,7 @@ async function measure(): Promise<void> {
       [
         'one conductor',
         spreadText(figures.job),
-        spreadText(figures.heard),
+        spreadText(figures.event),
         spreadText(figures.commit),
         spreadText(times),
         goalText(GOAL),
@@ -106,7 +106,30 @@ async function measure(): Promise<void> {
     ],
   )
   await poster.close()
-  await conductor.close()
+  conductor.send('stop')
+  await once(conductor, 'exit')
   await Promise.all([close(maker), close(watcher)])
   await servers.stop()
+}
+
+/** Resolves when a process has said so many things. */
+function heard(child: ChildProcess, count: number): Promise<void> {
+  return new Promise((resolve) => {
+    let left = count
+    const hear = (): void => {
+      if (--left > 0) return
+      child.off('message', hear)
+      resolve()
+    }
+    child.on('message', hear)
+  })
+}
+
+/** Posts it so many times, some at once. */
+async function postFlow(zag: Zagflow, flow: Runnable, times: number): Promise<void> {
+  let left = times
+  const line = async (): Promise<void> => {
+    while (left-- > 0) await zag.post(flow, {})
+  }
+  await Promise.all(Array.from({ length: 50 }, line))
 }

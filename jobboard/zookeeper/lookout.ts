@@ -133,7 +133,9 @@ export class Lookout {
   wake(): void {
     if (this.#session === null || this.#cancelWake !== null || !this.isWanted) return
     const { clock } = this.#options
-    const at = Math.max(clock.now(), this.#wokenAt + QUIET_MS)
+    const now = clock.now()
+    const at = this.#wokenAt + QUIET_MS
+    if (now >= at) return void this.#lookAndTell()
     this.#cancelWake = clock.setTimer(() => {
       this.#cancelWake = null
       void this.#lookAndTell()
@@ -244,7 +246,7 @@ export class Lookout {
   }
 
   async #lookAtBucket(view: BucketView, session: number, isScan: boolean): Promise<void> {
-    const { client, candidates, clock, budget, aside, onRemoved } = this.#options
+    const { client, candidates, clock, budget, aside, onRemoved, onTryable } = this.#options
     try {
       if (view.isArmed) {
         if (!isScan) return
@@ -267,6 +269,8 @@ export class Lookout {
         void aside.put(`${view.path}/${name}`, 'no name of a posting')
       }
       for (const candidate of change.removed) onRemoved(candidate)
+      // Those need not wait until the claims are listed, too: what is new is free, and nobody else tries them now.
+      if (change.added > 0 && candidates.hasMineIn(view.priority)) onTryable()
     } catch (error) {
       view.isArmed = false
       if (!isReply(error, 'NO_NODE')) throw error

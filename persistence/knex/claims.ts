@@ -34,7 +34,11 @@ export function claimsIn(statements: Statements): ClaimStore {
 
     async adopt(claims) {
       if (claims.length === 0) return []
-      const adopted = await statements.select(jobColumns, adoptStatement(dialect, claims))
+      const adopted = await statements.select(
+        jobColumns,
+        adoptStatement(dialect, claims),
+        'zagflow_adopt',
+      )
       const byId = new Map(adopted.map((job) => [job.id, job]))
       return claims.flatMap((claim) => {
         const job = byId.get(claim.jobId)
@@ -47,8 +51,9 @@ export function claimsIn(statements: Statements): ClaimStore {
       if (jobIds.length === 0) return []
       const { database, anyOf, tables } = dialect
       return statements.attempt(async () => {
-        const found = await database.run(
+        const found = await statements.runOnce(
           selectSummaries(dialect, [sql`j.id${anyOf(jobIds)}`], nothing),
+          'zagflow_load',
         )
         const summaries = new Map(found.map(readSummary).map((one) => [one.job.id, one]))
         // Of a first run that nothing was committed of there is nothing more.

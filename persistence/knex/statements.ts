@@ -20,14 +20,24 @@ export class Statements {
     this.dialect = dialect
   }
 
-  /** Runs one statement, until the database answers (K1). */
-  async run(statement: Sql): Promise<readonly Row[]> {
-    return this.attempt(() => this.dialect.database.run(statement))
+  /** Runs one statement, until the database answers (K1). `named` as in {@link runOnce}. */
+  async run(statement: Sql, named?: string): Promise<readonly Row[]> {
+    return this.attempt(() => this.runOnce(statement, named))
   }
 
   /** The same, and reads its rows. */
-  async select<T>(columns: readonly Column<T>[], statement: Sql): Promise<readonly T[]> {
-    return (await this.run(statement)).map((row) => readRecord(columns, row))
+  async select<T>(
+    columns: readonly Column<T>[],
+    statement: Sql,
+    named?: string,
+  ): Promise<readonly T[]> {
+    return (await this.run(statement, named)).map((row) => readRecord(columns, row))
+  }
+
+  /** Runs one statement. `named`: its text is the same whenever this name is given; PostgreSQL plans it once for each connection. */
+  runOnce(statement: Sql, named: string | undefined): Promise<readonly Row[]> {
+    const { kind, database } = this.dialect
+    return database.run(statement, kind === 'postgres' ? named : undefined)
   }
 
   /** Tries until the database answers (K1). Rows that it refuses are the caller's fault: `InvalidInputError`. */
