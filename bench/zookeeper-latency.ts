@@ -82,8 +82,9 @@ async function measure(): Promise<void> {
       job: () =>
         each(async () => {
           const startedAt = process.hrtime.bigint()
-          const [[begun]] = await Promise.all([once(conductor, 'message'), poster.post(flow, {})])
-          return Number(BigInt(String(begun)) - startedAt) / 1e6
+          const began = once(conductor, 'message').then(([at]: readonly unknown[]) => String(at))
+          const [at] = await Promise.all([began, poster.post(flow, {})])
+          return Number(BigInt(at) - startedAt) / 1e6
         }),
     },
     { rounds: Number(values.rounds) },
