@@ -65,10 +65,11 @@ for (const what of ['request', 'reply'] as const) {
     const { board, other, proxy, site } = at
     const posting = postingOf()
     await board.post(posting)
-    const heard = hear(board)
     loseNext(proxy, 'transaction', what)
     const first = await board.claim('c1', 1)
     assert.deepEqual(first, [])
+    // From now on: that there is something to try may have been told before.
+    const heard = hear(board)
     assert.equal(proxy.losses, 1)
     await eventually(() => heard.some((event) => event.kind === 'posted'))
     const claim = await claimOne(board, 'c1')
