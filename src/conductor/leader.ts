@@ -34,7 +34,7 @@ const COMPARE_EVERY_MS = 5000
 /** UNCLAIMED jobs that are compared: more than any window holds. */
 const COMPARED = 20_000
 const CHUNK = 1000
-/** W3: longer than posters try, in ms. */
+/** W4: longer than posters try, in ms. */
 export const REST_MS = 1100
 /** So that ages do not run ahead of the clock where thousands are posted each second. */
 const HANDFUL = 5
