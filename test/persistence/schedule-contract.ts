@@ -216,12 +216,12 @@ export function describeSchedules(open: OpenBench): void {
       for (let round = 0; round < 5; round += 1) {
         const names = Array.from({ length: 10 }, (_, at) => `s${round}-${at}`)
         for (const name of names) await add(bench.store, name, { dueAt: 1, nextAt: 1 })
-        const takers = Array.from({ length: 6 }, async (_, at) => {
+        // All have read before one steps: who reads what another's step has left would rightly take the next.
+        const records = await Promise.all(names.map((name) => read(bench.store, name)))
+        const steps = records.map((record) => stepOf(record, [1000 * round + 1]))
+        const takers = Array.from({ length: 6 }, (_, at) => {
           const store = stores[at % 3] ?? bench.store
-          const own = at % 2 === 0 ? names : names.toReversed()
-          const steps = []
-          for (const name of own) steps.push(stepOf(await read(store, name), [1000 * round + 1]))
-          return store.stepSchedules('main', steps)
+          return store.stepSchedules('main', at % 2 === 0 ? steps : steps.toReversed())
         })
         const taken = (await Promise.all(takers)).flat()
         const jobs = taken.flatMap((one) => one ?? [])
