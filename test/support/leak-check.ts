@@ -4,7 +4,7 @@ import { eventually } from './eventually.ts'
 
 /** What {@link leakCheck} forgives. */
 export interface LeakCheckOptions {
-  /** How long what is closing may take to be gone after the test, in milliseconds. @default 2000 */
+  /** How long what is closing may take to be gone after the test, in milliseconds. @default 10000 */
   readonly withinMs?: number
 }
 
@@ -15,7 +15,7 @@ export interface LeakCheckOptions {
 export function leakCheck(t: CleanUp, options: LeakCheckOptions = {}): void {
   const before = openResources()
   // Hooks run in the order of their registration; registering this one from a hook puts it last.
-  t.after(() => t.after(() => expectNoMore(before, options.withinMs ?? 2_000)))
+  t.after(() => t.after(() => expectNoMore(before, options.withinMs ?? 10_000)))
 }
 
 async function expectNoMore(before: ReadonlyMap<string, number>, withinMs: number): Promise<void> {

@@ -33,7 +33,7 @@ export interface NodeProcess {
   ends(options?: { readonly withinMs?: number }): Promise<ProcessEnd>
   /**
    * Waits until its stdout holds a text or matches a pattern, and returns all of its stdout.
-   * @throws Error with both outputs when it ends before, or when `withinMs` (default 10 s) have passed.
+   * @throws Error with both outputs when it ends before, or when `withinMs` (default 60 s) have passed.
    */
   prints(expected: string | RegExp, options?: { readonly withinMs?: number }): Promise<string>
 }
@@ -79,7 +79,7 @@ export function spawnNode(
         throw new Error(`expected it to end${both()}`, { cause: error })
       })
     },
-    async prints(expected, { withinMs = 10_000 } = {}) {
+    async prints(expected, { withinMs = 60_000 } = {}) {
       const found = () =>
         typeof expected === 'string' ? stdout.includes(expected) : expected.test(stdout)
       await eventually(() => found() || end !== undefined, { withinMs }).catch((error: unknown) => {
