@@ -36,6 +36,22 @@ test('the deadline ends the wait with the last answer, so that the reader sees h
   )
 })
 
+test('a process that stands still does not use the deadline up: what is waited for gets its looks', async () => {
+  let looks = 0
+  const standStill = (): boolean => {
+    const until = performance.now() + 700
+    while (performance.now() < until);
+    return ++looks === 2
+  }
+  await eventually(standStill, { withinMs: 600, everyMs: 1 })
+  looks = -5
+  await assert.rejects(
+    eventually(standStill, { withinMs: 600, everyMs: 1 }),
+    /not so within 600 ms/,
+  )
+  assert.ok(looks < 0, 'it ends all the same')
+})
+
 test('an error of the condition itself ends the wait at once, because it would never mend', async () => {
   let looks = 0
   await assert.rejects(
