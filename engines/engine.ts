@@ -48,4 +48,6 @@ export interface Engine {
    * the copy that its row believes in is gone, because a worker did not know its task.
    */
   heard?(key: CallKey, what: 'answered' | 'lost'): void
+  /** Workers elsewhere: mail says that a worker, which stops, has let a call go; that start is not charged to it. */
+  released?(key: CallKey, worker: string): void
 }

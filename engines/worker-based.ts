@@ -219,6 +219,12 @@ export class WorkerBasedEngine implements Engine {
     this.#table.heard(key, what, this.#now())
   }
 
+  released(key: CallKey, worker: string): void {
+    const call = this.#table.find(key)
+    if (call === undefined) return
+    this.#table.released(call, { worker, held: false }, this.#now(), () => {})
+  }
+
   /** How its calls stand; at most `limit` of them are listed (1,000), those of `jobId` alone if it is given. */
   status(
     options: { readonly jobId?: string | undefined; readonly limit?: number | undefined } = {},

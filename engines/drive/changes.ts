@@ -9,12 +9,14 @@
 import type { Command } from '../../src/machine/events.ts'
 import type { CallRecord, HistoryRecord, ResultRecord } from '../../src/machine/records.ts'
 import type { FlowEvent } from './drive-types.ts'
-import type { CallRequest } from '../engine.ts'
+import type { CallKey, CallRequest } from '../engine.ts'
 
 /** A command whose values are bound. */
 export type Prepared =
   | Exclude<Command, { kind: 'evaluate' } | { kind: 'call' }>
   | { readonly kind: 'dispatch'; readonly request: CallRequest }
+  /** Said to the engine after the dispatch of that call. */
+  | { readonly kind: 'released'; readonly key: CallKey; readonly worker: string }
 
 /** The changes of one commit. */
 export interface ChangeSet {

@@ -83,14 +83,17 @@ export class Inbox {
     if (this.#letters.length === 0) return false
     const letters = this.#letters
     this.#letters = []
-    const { run, options } = this.#flow
+    const { run, changes, options } = this.#flow
     const { engine } = options
-    for (const { key, answer } of letters) {
+    for (const letter of letters) {
+      const { key } = letter
       const atom = run.atoms.get(key.atom)
       if (atom === undefined) continue
-      if (answer !== null) {
-        this.#answers.take(key, atom.attempt, answer, undefined)
+      if (letter.kind === 'answered') {
+        this.#answers.take(key, atom.attempt, letter.answer, undefined)
         engine.heard?.(key, 'answered')
+      } else if (letter.kind === 'released') {
+        changes.prepared.push(letter) // after the dispatch of the call, which may be under way
       } else if (isAwaited(run, atom, key)) {
         if (atom.sent !== null) atom.sent = { ...atom.sent, copy: null }
         touchAtom(run, atom)

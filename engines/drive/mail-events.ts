@@ -2,16 +2,22 @@
 import type { Json, JsonObject } from '../../src/base/json.ts'
 import type { MachineEvent, StrategyAnswer } from '../../src/machine/events.ts'
 import { isRecord } from '../../src/base/codec.ts'
-import { failedSchema, resultSchema, unknownSchema } from '../../src/protocol/messages.ts'
+import {
+  failedSchema,
+  releasedSchema,
+  resultSchema,
+  unknownSchema,
+} from '../../src/protocol/messages.ts'
 import type { CallAnswer, CallKey } from '../../src/protocol/call.ts'
 import type { StoredMail } from '../../persistence/store.ts'
 
 /** What came about a call by mail, because it reached a conductor which did not own the flow. */
-export interface Letter {
-  readonly key: CallKey
-  /** Null: its worker did not know the task, and the copy is gone. */
-  readonly answer: CallAnswer | null
-}
+export type Letter =
+  | { readonly kind: 'answered'; readonly key: CallKey; readonly answer: CallAnswer }
+  /** Its worker did not know the task, and the copy is gone. */
+  | { readonly kind: 'lost'; readonly key: CallKey }
+  /** Its worker stopped, and gave the copy back. */
+  | { readonly kind: 'released'; readonly key: CallKey; readonly worker: string }
 
 /** The event that a piece of mail is; null for mail that only wakes the flow. */
 export function eventOf(mail: StoredMail): MachineEvent | null {
@@ -49,17 +55,29 @@ export function letterOf(mail: StoredMail): Letter | null {
       const { success, data } = resultSchema.safeParse(mail.body)
       if (!success) return null
       const { result, startedAt } = data
-      return { key: data, answer: { kind: 'succeeded', result, startedAt } }
+      return {
+        kind: 'answered',
+        key: data,
+        answer: { kind: 'succeeded', result, startedAt },
+      }
     }
     case 'failure': {
       const { success, data } = failedSchema.safeParse(mail.body)
       if (!success) return null
       const { failure, outcome, startedAt } = data
-      return { key: data, answer: { kind: 'failed', failure, outcome, startedAt } }
+      return {
+        kind: 'answered',
+        key: data,
+        answer: { kind: 'failed', failure, outcome, startedAt },
+      }
     }
     case 'unknown': {
       const { success, data } = unknownSchema.safeParse(mail.body)
-      return success ? { key: data, answer: null } : null
+      return success ? { kind: 'lost', key: data } : null
+    }
+    case 'released': {
+      const { success, data } = releasedSchema.safeParse(mail.body)
+      return success ? { kind: 'released', key: data, worker: data.worker } : null
     }
     default:
       return null

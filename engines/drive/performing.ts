@@ -43,6 +43,9 @@ export class Performing {
         options.engine.abort({ jobId, flowId, atom: atom.path, direction, call }, reason)
         return
       }
+      case 'released':
+        options.engine.released?.(command.key, command.worker)
+        return
       case 'wait':
         this.#wait(command.path, command.dueAt)
         return

@@ -240,6 +240,6 @@ function isFirstStart(call: OpenCall, ask: PendingAsk): boolean {
 }
 
 /** Whether a start may be another one than the first: not where a copy is `again` only because a worker did not know its task. */
-function isCharged(call: OpenCall, ask: PendingAsk): boolean {
+export function isCharged(call: OpenCall, ask: PendingAsk): boolean {
   return ask.redelivered || call.mayHaveOther || call.wasHeld || call.starts > 0
 }

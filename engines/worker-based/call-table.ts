@@ -15,12 +15,13 @@
  *     `silenceMs`, and its reply queue was then read to its end; or at once where this owner's own publication came to nothing.
  * T5  Every call that is not known to be with the broker has a time at which it is looked at again, or waits for a commit, for
  *     a publication or for a barrier: nothing is stuck.
- * T6  An event about a call costs O(log n) at most, whatever the number of calls.
+ * T6  What is charged for a start is taken off again when its worker, which stopped in good order, released it; once.
+ * T7  An event about a call costs O(log n) at most, whatever the number of calls.
  */
 import type { Failure } from '../../src/base/failure.ts'
 import type { CallKey, CallListener, CallRequest } from '../../src/protocol/call.ts'
 import { Barriers } from './barriers.ts'
-import { CallDecisions } from './call-decisions.ts'
+import { CallDecisions, isCharged } from './call-decisions.ts'
 import type { CallEffects, CallTimes, KnownBroker } from './call-effects.ts'
 import { CallSteps, type Listening } from './call-steps.ts'
 import { DueList } from './due-list.ts'
@@ -273,6 +274,34 @@ export class CallTable {
     call.ask = null
     if (call.phase === 'publishing') call.isGone = true
     else if (call.phase === 'out' && !call.isCommitting) this.#steps.backOff(call, now)
+    this.#decisions.review(call, now)
+  }
+
+  /**
+   * A worker that stops has let it go: that start was not lost by the call's doing, and is taken off what it is charged (T6). The start
+   * that follows is charged as always, before this or after it: the sum is the same. `held`: it had a doubtful copy, and knew of no
+   * `go`. `done`: it is durable.
+   */
+  released(
+    call: OpenCall,
+    { worker, held }: { readonly worker: string; readonly held: boolean },
+    now: number,
+    done: () => void,
+  ): void {
+    const ask = call.ask?.worker === worker ? call.ask : null
+    const isTold = call.holder?.worker === worker || (ask !== null && call.isCommitting)
+    // A copy that was held unstarted came back before, and that is charged: to whom it is given next.
+    const isFirst = ask !== null && !isCharged(call, ask)
+    if (call.holder?.worker === worker) call.holder = null
+    if (ask !== null && !call.isCommitting) call.ask = null
+    if ((!held || isTold || isFirst) && call.releasedBy !== worker) {
+      call.releasedBy = worker
+      call.starts = Math.max(-1, call.starts - 1)
+      this.#steps.note(call, { starts: call.starts }, done)
+      if (call.isSettled) done()
+    } else {
+      done()
+    }
     this.#decisions.review(call, now)
   }
 

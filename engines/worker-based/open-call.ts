@@ -76,7 +76,7 @@ export interface OpenCall extends Timed {
   noted: number | null
   /** Notes that are not committed yet. */
   uncommitted: number
-  /** How often a copy was let start after the first start. */
+  /** How often a copy was let start after the first start, less the starts that workers released; -1 at least. */
   starts: number
   /** When it was last published; when it was dispatched, if this owner never did. */
   publishedAt: number
@@ -86,6 +86,8 @@ export interface OpenCall extends Timed {
   /** Somebody was believed to run it once. */
   wasHeld: boolean
   ask: PendingAsk | null
+  /** The worker that let it go last: its word may come twice, and counts once. */
+  releasedBy: string | undefined
   /** The holder was asked whether it still runs it. */
   probe: { readonly worker: string; readonly at: number } | null
   /** Its reply queue is, or was, read up to where it ended then. */
@@ -131,6 +133,7 @@ export function openCall(
     holder: null,
     wasHeld: false,
     ask: null,
+    releasedBy: undefined,
     probe: null,
     quiet: null,
     abort: null,

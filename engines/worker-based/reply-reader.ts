@@ -21,6 +21,7 @@ import type {
   CallRef,
   FailureMessage,
   ProgressMessage,
+  ReleasedMessage,
   ReplyMessage,
   ResultMessage,
   RunningMessage,
@@ -59,8 +60,8 @@ export class ReplyReader {
   readonly #table: CallTable
   /** By the text of the call's key. */
   readonly #pending = new Map<string, Pending>()
-  /** Word that a copy is gone, which is not committed yet. */
-  readonly #unknowns = new Map<Letter, UnknownMessage>()
+  /** Word that a copy is gone or was let go, which is not committed yet. */
+  readonly #uncommitted = new Map<Letter, UnknownMessage | ReleasedMessage>()
   /** R5. */
   #early: (() => void)[] = []
 
@@ -97,9 +98,9 @@ export class ReplyReader {
       this.#pending.delete(key)
       this.#mail(pending)
     }
-    for (const [letter, message] of this.#unknowns) {
+    for (const [letter, message] of this.#uncommitted) {
       if (message.flowId !== flowId) continue
-      this.#unknowns.delete(letter)
+      this.#uncommitted.delete(letter)
       this.#options.strangers.one(message, letter)
     }
   }
@@ -112,7 +113,7 @@ export class ReplyReader {
 
   clear(): void {
     this.#pending.clear()
-    this.#unknowns.clear()
+    this.#uncommitted.clear()
     this.#early = []
   }
 
@@ -154,6 +155,9 @@ export class ReplyReader {
         return
       case 'unknown':
         this.#unknown(message, letter)
+        return
+      case 'released':
+        this.#released(message, letter)
         return
     }
   }
@@ -220,13 +224,31 @@ export class ReplyReader {
     if (call === undefined) {
       this.#strange(message, letter)
     } else if (this.#isGenuine(call, message)) {
-      this.#unknowns.set(letter, message)
-      this.#table.unknown(call, message.worker, this.#now(), () => {
-        this.#unknowns.delete(letter)
-        letter.done()
-      })
+      const done = this.#onceCommitted(message, letter)
+      this.#table.unknown(call, message.worker, this.#now(), done)
     } else {
       letter.bury(FORGED)
+    }
+  }
+
+  #released(message: ReleasedMessage, letter: Letter): void {
+    const call = this.#table.find(message)
+    if (call === undefined) {
+      this.#strange(message, letter)
+    } else if (this.#isGenuine(call, message)) {
+      const done = this.#onceCommitted(message, letter)
+      this.#table.released(call, message, this.#now(), done)
+    } else {
+      letter.bury(FORGED)
+    }
+  }
+
+  /** Settles a letter whose word has to be durable first. */
+  #onceCommitted(message: UnknownMessage | ReleasedMessage, letter: Letter): () => void {
+    this.#uncommitted.set(letter, message)
+    return () => {
+      this.#uncommitted.delete(letter)
+      letter.done()
     }
   }
 
@@ -255,7 +277,7 @@ export class ReplyReader {
   }
 
   #strange(
-    message: ResultMessage | FailureMessage | ProgressMessage | UnknownMessage,
+    message: ResultMessage | FailureMessage | ProgressMessage | UnknownMessage | ReleasedMessage,
     letter: Letter,
   ): void {
     if (this.#isGenuineRef(message)) this.#options.strangers.one(message, letter)

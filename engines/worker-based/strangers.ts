@@ -2,7 +2,7 @@
  * Messages about calls that are not here: their flows have another owner, or none just now, or the calls are settled.
  *
  * Invariants
- * N1  An answer, or word that a copy is gone, is in the mailbox of its job before it is acknowledged; unless its call is settled.
+ * N1  An answer, or word that a copy is gone or was let go, is in the mailbox of its job before it is acknowledged; unless its call is settled.
  * N2  What only tells (running, progress) or asks goes to the owner's reply queue, once; nobody's is let go, for it is said again.
  * N3  A copy whose call is settled is dropped; a parked flow that is asked for is woken.
  * N4  While the store is away nothing is acknowledged, and everything is tried again in order.
@@ -15,6 +15,7 @@ import type {
   CallRef,
   FailureMessage,
   ProgressMessage,
+  ReleasedMessage,
   ResultMessage,
   RunningMessage,
   UnknownMessage,
@@ -27,7 +28,8 @@ import { FORWARDED_HEADER, type Letter } from './letter.ts'
 import type { ReplyQueues } from './reply-queues.ts'
 import type { ResolvedWorkerBased } from './options.ts'
 
-type OneMessage = ResultMessage | FailureMessage | ProgressMessage | UnknownMessage
+type OneMessage =
+  ResultMessage | FailureMessage | ProgressMessage | UnknownMessage | ReleasedMessage
 type Message = OneMessage | RunningMessage | AskMessage
 
 interface Item {
@@ -142,6 +144,11 @@ export class Strangers {
       case 'unknown':
         if (!isSettled(standings[0])) await this.#mail(message, `unknown:${callKeyText(message)}`)
         break
+      case 'released':
+        if (!message.held && !isSettled(standings[0])) {
+          await this.#mail(message, `released:${message.worker}:${callKeyText(message)}`)
+        }
+        break
       case 'progress':
         await this.#toOwner(message, standings[0], letter)
         break
@@ -157,7 +164,7 @@ export class Strangers {
 
   /** N1. */
   async #mail(
-    message: ResultMessage | FailureMessage | UnknownMessage,
+    message: ResultMessage | FailureMessage | UnknownMessage | ReleasedMessage,
     key: string,
   ): Promise<void> {
     const { store } = this.#options.resolved

@@ -100,7 +100,7 @@ function up({ kind, tables }: SchemaContext): readonly Sql[] {
       failure text,
       primary key (flow_id, path)
     )${byKeyUpdated}`,
-    // reply_to, copy and starts: where answers go, the broker epoch in which a copy is known to exist, how often one was let start.
+    // reply_to, copy and starts: where answers go, the broker epoch in which a copy is known to exist, how often one was let start again, less the starts that workers released.
     `create table ${prefix}atoms (
       flow_id ${text} not null,
       path ${text} not null,

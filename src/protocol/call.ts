@@ -46,7 +46,10 @@ export interface SentCall {
   readonly replyTo: string
   /** Broker epoch in which a confirmed copy is known to exist; null: none is known. */
   readonly copy: number | null
-  /** How often a copy was let start after the first start, because its worker or the broker was lost. */
+  /**
+   * How often a copy was let start after the first start, because its worker or the broker was lost; less the starts that workers
+   * released because they stopped. -1: the first one was released, and no other was let start.
+   */
   readonly starts: number
 }
 

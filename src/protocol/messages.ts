@@ -120,6 +120,15 @@ export const unknownSchema = callRefSchema.extend({
   task: name,
 })
 
+/** worker → reply queue: it stops, and gives the copy back; if it had begun, its body was ended. That start was not lost by the call's doing. */
+export const releasedSchema = callRefSchema.extend({
+  v: version,
+  type: z.literal('released'),
+  worker: name,
+  /** It was redelivered or `again`, and no `go` had come: why it came back from somebody before is for its owner to judge. */
+  held: z.boolean(),
+})
+
 /** worker → reply queue: may these doubtful copies be started? Repeated until answered. */
 export const askSchema = z.object({
   v: version,
@@ -231,6 +240,7 @@ export type ProgressMessage = z.infer<typeof progressSchema>
 export type ResultMessage = z.infer<typeof resultSchema>
 export type FailureMessage = z.infer<typeof failedSchema>
 export type UnknownMessage = z.infer<typeof unknownSchema>
+export type ReleasedMessage = z.infer<typeof releasedSchema>
 export type AskMessage = z.infer<typeof askSchema>
 export type GoMessage = z.infer<typeof goSchema>
 export type DropMessage = z.infer<typeof dropSchema>
@@ -247,6 +257,7 @@ export type ReplyMessage =
   | ResultMessage
   | FailureMessage
   | UnknownMessage
+  | ReleasedMessage
   | AskMessage
   | BarrierMessage
 

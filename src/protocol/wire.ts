@@ -22,6 +22,7 @@ import {
   goSchema,
   progressSchema,
   PROTOCOL_VERSION,
+  releasedSchema,
   reportSchema,
   requestSchema,
   resultSchema,
@@ -61,6 +62,7 @@ const REPLY = {
   result: resultSchema,
   failure: failedSchema,
   unknown: unknownSchema,
+  released: releasedSchema,
   ask: askSchema,
   barrier: barrierSchema,
 } as const

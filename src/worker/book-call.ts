@@ -53,6 +53,17 @@ export type Effect<C extends Copy> =
   | { readonly do: 'repeat'; readonly reply: SentReply; readonly copy: C }
   | { readonly do: 'ack'; readonly copies: readonly C[] }
   | { readonly do: 'requeue'; readonly copies: readonly C[] }
+  /** Tell its owner that the worker lets it go, then give its copies back. */
+  | { readonly do: 'release'; readonly call: Released; readonly copies: readonly C[] }
+
+/** What is said of a call that is let go. */
+export interface Released {
+  readonly key: string
+  readonly request: RequestMessage
+  readonly replyTo: string
+  /** Its copy was somebody's before, its owner was asked, and has not said `go`. */
+  readonly held: boolean
+}
 
 /** A call as the book itself sees it. */
 export interface Entry<C extends Copy> extends Call<C> {

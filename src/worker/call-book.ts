@@ -12,6 +12,7 @@
  * K6  A call that never began is forgotten when its copies are gone: the broker gives them to somebody, who asks. Not if its
  *     owner said `go`: the owner believes it here, so it is started here, and the other copy is dropped.
  * K7  Who is told to cancel a call that did not begin answers for it: nobody else will.
+ * K8  What a worker that stops gives back is released first, so that its owner does not charge it to the call.
  */
 import type { CallAnswer } from '../protocol/call.ts'
 import type { CallRef, RequestMessage } from '../protocol/messages.ts'
@@ -97,7 +98,11 @@ export class CallBook<C extends Copy> {
     now: number,
   ): readonly Effect<C>[] {
     const { key, request, replyTo, copy } = arrival
-    if (this.#isDraining) return [{ do: 'requeue', copies: [copy] }]
+    if (this.#isDraining) {
+      // Of a doubtful copy nobody was asked.
+      if (copy.redelivered || request.again) return [{ do: 'requeue', copies: [copy] }]
+      return [{ do: 'release', call: { key, request, replyTo, held: false }, copies: [copy] }]
+    }
     const known = this.#calls.get(key)
     if (known !== undefined) return this.#adopt(known, arrival)
     const reply = this.#recent.find(key, now)
@@ -199,12 +204,20 @@ export class CallBook<C extends Copy> {
     return [{ do: 'ack', copies: entry.copies }, ...this.#startNext(now)]
   }
 
-  /** It ended without an answer (its process died, the worker stops): its copies go back, and who gets one asks. */
+  /** Its process died without an answer: its copies go back, and who gets one asks. */
   abandoned(call: Call<C>, now: number): readonly Effect<C>[] {
     const entry = this.#entryOf(call)
     if (entry === undefined) return NOTHING
     this.#forget(entry)
     return [{ do: 'requeue', copies: entry.copies }, ...this.#startNext(now)]
+  }
+
+  /** K8. Its body was ended because the worker stops. */
+  released(call: Call<C>): readonly Effect<C>[] {
+    const entry = this.#entryOf(call)
+    if (entry === undefined) return NOTHING
+    this.#forget(entry)
+    return [release(entry)]
   }
 
   /** K6. What never began and has no copy any more is gone from here. */
@@ -248,11 +261,10 @@ export class CallBook<C extends Copy> {
   /** Nothing starts any more: what never began goes back, and whatever comes. */
   drain(): readonly Effect<C>[] {
     this.#isDraining = true
-    const copies = [...this.#held, ...this.#places.waiting].flatMap((call) => {
+    return [...this.#held, ...this.#places.waiting].map((call) => {
       this.#forget(call)
-      return call.copies
+      return release(call)
     })
-    return [{ do: 'requeue', copies }]
   }
 
   /** Calls whose bodies run. */
@@ -311,4 +323,11 @@ export class CallBook<C extends Copy> {
     const entry = this.#calls.get(call.key)
     return entry === call ? entry : undefined
   }
+}
+
+/** K8. */
+function release<C extends Copy>(call: Call<C>): Effect<C> {
+  const { key, request, replyTo, phase, copies } = call
+  const held = phase === 'held' && isDoubtful(call)
+  return { do: 'release', call: { key, request, replyTo, held }, copies }
 }

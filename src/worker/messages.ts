@@ -10,7 +10,7 @@ import {
   type RequestMessage,
 } from '../protocol/messages.ts'
 import { writeMessage } from '../protocol/wire.ts'
-import type { Call, Copy, SentReply } from './book-call.ts'
+import type { Call, Copy, Released, SentReply } from './book-call.ts'
 
 /** What fits into one message, by its schema. */
 const MOST_CALLS = 1000
@@ -65,6 +65,14 @@ export class Messages {
     const { task } = request
     const ref = refOf(request)
     const body = writeMessage({ v: PROTOCOL_VERSION, type, ...ref, worker: this.#worker, task })
+    return { replyTo, type, body }
+  }
+
+  /** That a call is given back because the worker stops. */
+  released({ request, replyTo, held }: Released): SentReply {
+    const type = 'released'
+    const ref = refOf(request)
+    const body = writeMessage({ v: PROTOCOL_VERSION, type, ...ref, worker: this.#worker, held })
     return { replyTo, type, body }
   }
 

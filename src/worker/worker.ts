@@ -8,7 +8,7 @@
  *     again, is adopted here, or asked about and dropped elsewhere.
  * U3  After a connect, owners hear of all that runs here before they could take it for lost.
  * U4  `stop()`: no new deliveries; what did not begin goes back; what runs may end and answer; then it is aborted, and what
- *     has no result goes back to run again elsewhere under its key. Within `graceMs`, or half a second more. A second `stop()` aborts at once.
+ *     has no result is released, to run again elsewhere under its key and uncharged. Within `graceMs`, or half a second more. A second `stop()` aborts at once.
  * U5  Nothing is left after `stop()`: no timer, thread, process or consumer. A body in this thread that ignores its signal cannot be
  *     ended; it is only not listened to.
  */
@@ -26,7 +26,7 @@ import type { ControlMessage } from '../protocol/messages.ts'
 import { Announcer } from './announcer.ts'
 import { Asks } from './asks.ts'
 import { Bodies } from './bodies.ts'
-import type { Call, Effect, SentReply } from './book-call.ts'
+import type { Call, Effect, Released, SentReply } from './book-call.ts'
 import { CallBook } from './call-book.ts'
 import { Control, effectsOf } from './control.ts'
 import { Intake, type Arrival } from './intake.ts'
@@ -281,7 +281,7 @@ export class Worker {
 
   #answered(call: Call<Delivery>, answer: CallAnswer): void {
     if (this.#isEnding && isOfTheEnd(call, answer)) {
-      this.#perform(this.#book.abandoned(call, this.#now())) // U4
+      this.#perform(this.#book.released(call)) // U4
       return
     }
     this.#perform(this.#book.answered(call, answer))
@@ -313,6 +313,9 @@ export class Worker {
         case 'requeue':
           for (const copy of effect.copies) copy.requeue()
           break
+        case 'release':
+          this.#release(effect.call, effect.copies)
+          break
       }
     }
   }
@@ -328,6 +331,15 @@ export class Worker {
 
   #repeat(reply: SentReply, copy: Delivery): void {
     this.#send(reply, copy.messageId ?? '', copy.correlationId ?? '', () => copy.ack())
+  }
+
+  /** Should its owner never hear of it, the copies go back with their channel, and the start is charged. */
+  #release(call: Released, copies: readonly Delivery[]): void {
+    const reply = this.#parts?.messages.released(call)
+    if (reply === undefined) return
+    this.#send(reply, call.key, call.request.flowId, () => {
+      for (const copy of copies) copy.requeue()
+    })
   }
 
   #send(reply: SentReply, key: string, flowId: string, onArrived: () => void): void {
@@ -354,8 +366,10 @@ export class Worker {
     bodies.abortAll('the worker stops')
     await this.#until(this.#now() + (this.#isHurried ? HASTE_MS : lastMs), bodies.idle())
     bodies.dropAll()
-    for (const call of this.#book.bodies) this.#perform(this.#book.abandoned(call, this.#now()))
-    await this.#until(Math.max(endAt, this.#now() + LAST_WORDS_MS), replies.settled())
+    for (const call of this.#book.bodies) this.#perform(this.#book.released(call))
+    const lastWordsAt = this.#now() + LAST_WORDS_MS
+    const settledBy = this.#isHurried ? lastWordsAt : Math.max(endAt, lastWordsAt)
+    await this.#until(settledBy, replies.settled())
     replies.abandon()
     asks.stop()
     reporter.stop()

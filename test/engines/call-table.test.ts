@@ -6,7 +6,7 @@ import { World, type WorldOptions } from './call-world.ts'
 const SEEDS = Number(process.env['ZAGFLOW_SEEDS'] ?? 500)
 const FROM = Number(process.env['ZAGFLOW_SEED'] ?? 1)
 
-type Fault = 'owner' | 'worker' | 'channel' | 'restart' | 'wipe' | 'cancel' | 'stall'
+type Fault = 'owner' | 'worker' | 'channel' | 'restart' | 'wipe' | 'cancel' | 'stall' | 'stop'
 
 interface Schedule {
   readonly faults: readonly Fault[]
@@ -25,6 +25,9 @@ function play(seed: number, { faults, world: options }: Schedule): World {
         break
       case 'worker':
         world.killWorker(random.pick(world.workers))
+        break
+      case 'stop':
+        world.stopWorker(random.pick(world.workers))
         break
       case 'channel':
         random.pick(world.workers).loseChannel()
@@ -82,6 +85,27 @@ check(
   (world) => {
     for (const { starts, deaths } of world.ledger.values()) {
       assert.ok(starts <= 1 + deaths, `${starts} starts, ${deaths} deaths`)
+    }
+  },
+)
+
+check(
+  'a worker that stops in good order is charged to no call, however often it happens',
+  { faults: ['stop'], world: { ...usual, deliveryLimit: 1 } },
+  (world) => {
+    for (const { outcome, starts, deaths } of world.ledger.values()) {
+      assert.equal(outcome?.kind, 'succeeded')
+      assert.ok(starts <= 1 + deaths, `${starts} starts, ${deaths} stops`)
+    }
+  },
+)
+
+check(
+  'stops in good order beside everything else run nothing twice but what they ended',
+  { faults: ['stop', 'stop', 'owner', 'worker', 'channel'], world: usual },
+  (world) => {
+    for (const { starts, deaths } of world.ledger.values()) {
+      assert.ok(starts <= 1 + deaths, `${starts} starts, ${deaths} deaths and stops`)
     }
   },
 )

@@ -188,6 +188,13 @@ export class World {
     this.addWorker()
   }
 
+  /** It is restarted in good order. */
+  stopWorker(worker: PlayedWorker): void {
+    worker.stop()
+    this.workers = this.workers.filter((other) => other !== worker)
+    this.addWorker()
+  }
+
   /** Everything on the broker is gone, and all connections are lost. */
   wipe(): void {
     this.wipes += 1

@@ -141,9 +141,21 @@ export class HandWorker {
     copy.delivery.ack()
   }
 
+  /** As a worker that stops: it says so, and gives the copy back. */
+  async releases(copy: Copy, held = false): Promise<void> {
+    const ref = refOf(copy.request)
+    await this.say({ v: 1, type: 'released', ...ref, worker: this.id, held }, replyToOf(copy))
+    copy.delivery.requeue()
+  }
+
   /** Its process dies, as the broker sees it: what it had goes to others. */
   async die(): Promise<void> {
     await this.link.stop()
+  }
+
+  /** No more deliveries come; those that are here can still be settled. */
+  async stopTaking(): Promise<void> {
+    await this.#requests?.cancel()
   }
 
   /** Its channel is lost, as after the broker's consumer timeout: its copies go to others, and it still hears words. */
@@ -163,11 +175,11 @@ export class HandWorker {
   }
 
   async #until<T>(look: () => T | undefined, what: string): Promise<T> {
-    const deadline = Date.now() + 10_000
+    const deadline = Date.now() + 30_000
     for (;;) {
       const found = look()
       if (found !== undefined) return found
-      if (Date.now() > deadline) throw new Error(`${what} did not come within 10 s`)
+      if (Date.now() > deadline) throw new Error(`${what} did not come within 30 s`)
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, 1000)
         this.#waiting.push(() => {

@@ -161,6 +161,13 @@ export class PlayedOwner implements CallListener {
         this.table.unknown(call, word.worker, now, () => this.#undone.delete(word))
         return
       }
+      case 'released': {
+        const call = this.table.find(word.ref)
+        if (call === undefined) return
+        this.#undone.add(word)
+        this.table.released(call, word, now, () => this.#undone.delete(word))
+        return
+      }
       case 'answer': {
         const call = this.table.find(word.ref)
         if (call === undefined) return

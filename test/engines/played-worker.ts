@@ -43,6 +43,7 @@ export class PlayedWorker {
   #open: PlayedCopy[] = []
   isConnected = true
   #isDead = false
+  #isStopping = false
   /** What could not be said yet. */
   readonly #unsaid: (() => void)[] = []
 
@@ -63,7 +64,12 @@ export class PlayedWorker {
   }
 
   get hasRoom(): boolean {
-    return this.isConnected && !this.#isDead && this.#open.length + this.#book.uncounted < 2
+    return (
+      this.isConnected &&
+      !this.#isDead &&
+      !this.#isStopping &&
+      this.#open.length + this.#book.uncounted < 2
+    )
   }
 
   take(queued: QueuedCopy): void {
@@ -137,6 +143,18 @@ export class PlayedWorker {
     this.world.deliver()
   }
 
+  /** In good order: what never began goes back, bodies are aborted and released; it dies a little later. */
+  stop(): void {
+    this.#isStopping = true
+    this.#do(this.#book.drain())
+    for (const call of this.#book.bodies) {
+      const entry = this.world.ledger.get(call.key)
+      if (entry !== undefined) entry.deaths += 1
+      this.#do(this.#book.released(call))
+    }
+    this.world.later(5_000, () => this.die())
+  }
+
   die(): void {
     for (const { request } of this.#book.bodies) {
       const entry = this.world.ledger.get(callKeyText(request))
@@ -174,6 +192,14 @@ export class PlayedWorker {
         case 'requeue':
           for (const copy of effect.copies) copy.requeue()
           break
+        case 'release': {
+          const { call, copies } = effect
+          const { request, held } = call
+          this.#say({ type: 'released', worker: this.name, ref: refOf(request), held }, () => {
+            for (const copy of copies) copy.requeue()
+          })
+          break
+        }
         case 'ask':
           break
       }

@@ -37,6 +37,12 @@ export type Word =
     }
   | { readonly type: 'answer'; readonly ref: CallRef; readonly answer: CallAnswer }
   | { readonly type: 'unknown'; readonly worker: string; readonly ref: CallRef }
+  | {
+      readonly type: 'released'
+      readonly worker: string
+      readonly ref: CallRef
+      readonly held: boolean
+    }
   | { readonly type: 'barrier'; readonly owner: number; readonly id: number }
 
 /** The request that an owner publishes. */

@@ -114,10 +114,11 @@ export class Fleet {
     return spawnNode(lastFirst(this.#t), PROGRAM, [JSON.stringify(this.#options)])
   }
 
-  startWorker(): NodeProcess {
+  /** `napMs`: of this worker alone. */
+  startWorker(napMs = this.#napMs): NodeProcess {
     return spawnNode(lastFirst(this.#t), WORKER_PROGRAM, [JSON.stringify(this.#worker)], {
       ZAGFLOW_TEST_LEDGER: this.ledger,
-      ZAGFLOW_TEST_NAP_MS: this.#napMs === undefined ? undefined : String(this.#napMs),
+      ZAGFLOW_TEST_NAP_MS: napMs === undefined ? undefined : String(napMs),
     })
   }
 

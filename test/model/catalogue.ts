@@ -34,7 +34,14 @@ import {
 } from './replies.ts'
 import { explore, type Verdict } from './search.ts'
 import { signal, type SignalVariant } from './signal.ts'
-import { INNOCENT, POISON, starts, type StartsVariant } from './starts.ts'
+import {
+  INNOCENT,
+  POISON,
+  POISON_RESTARTED,
+  RESTARTED,
+  starts,
+  type StartsVariant,
+} from './starts.ts'
 
 type Searches<Variant extends string> = Readonly<Record<Variant, () => Verdict<unknown>>>
 
@@ -195,14 +202,21 @@ const callKeys: Searches<CallKeyVariant> = {
   'a token for each owner': () => explore(callKey('a token for each owner')),
 }
 
-const startSearches: Searches<StartsVariant | 'rule, innocent'> = {
+const startSearches: Searches<
+  StartsVariant | 'rule, innocent' | 'rule, restarted' | 'rule, restarted and poison'
+> = {
   rule: () => explore(starts('rule', POISON)),
   'rule, innocent': () => explore(starts('rule', INNOCENT)),
+  'rule, restarted': () => explore(starts('rule', RESTARTED)),
+  'rule, restarted and poison': () => explore(starts('rule', POISON_RESTARTED)),
   'sent, then committed': () => explore(starts('sent, then committed', POISON)),
   'counted in memory': () => explore(starts('counted in memory', POISON)),
   'every go is charged': () => explore(starts('every go is charged', INNOCENT)),
   'answers name no delivery': () => explore(starts('answers name no delivery', POISON)),
   'every ask is charged': () => explore(starts('every ask is charged', INNOCENT)),
+  'releases are not heard': () => explore(starts('releases are not heard', RESTARTED)),
+  'what was held is taken off': () =>
+    explore(starts('what was held is taken off', POISON_RESTARTED)),
 }
 
 const LATE_NODE = { ...boards.POSTED_LATE, slowPoster: false, mostRefusals: 4 }

@@ -1,6 +1,13 @@
 import { describe, test } from 'node:test'
 import { explore } from './search.ts'
-import { INNOCENT, POISON, starts, type StartsVariant } from './starts.ts'
+import {
+  INNOCENT,
+  POISON,
+  POISON_RESTARTED,
+  RESTARTED,
+  starts,
+  type StartsVariant,
+} from './starts.ts'
 import { assertBroken, assertHolds } from './verdicts.ts'
 
 describe('starts', () => {
@@ -39,6 +46,26 @@ describe('starts', () => {
     assertBroken(explore(starts('answers name no delivery', POISON)), {
       problem: /started 4 times, and 3 are allowed/,
       trace: [/asks once more/, /sends go, charges nothing/, /is told go, and starts/],
+    })
+  })
+
+  test('a worker that stops in good order is charged to no call, and excuses none that kills its worker', () => {
+    const seen = [/the worker stops, and releases what it has/, /takes a start off/]
+    assertHolds(explore(starts('rule', RESTARTED)), seen)
+    assertHolds(explore(starts('rule', POISON_RESTARTED)), [...seen, /leaves it charged/])
+  })
+
+  test('stops of workers that nobody hears of convict the innocent', () => {
+    assertBroken(explore(starts('releases are not heard', RESTARTED)), {
+      problem: /convicted, and \d starts were lost/,
+      trace: [/the worker stops/, /leaves it charged/, /commits that its worker is lost/],
+    })
+  })
+
+  test('a stop that excuses what was lost before it lets a body that kills its worker start once more', () => {
+    assertBroken(explore(starts('what was held is taken off', POISON_RESTARTED)), {
+      problem: /started 4 times, and 3 are allowed/,
+      trace: [/the body kills its process/, /the worker stops/, /takes a start off/],
     })
   })
 

@@ -9,9 +9,12 @@
  *     once, and one to an earlier delivery starts nothing.
  * S4  One delivery is charged once by one owner, however often it is asked about; and only when the grace is over and its worker
  *     neither said `running` nor asked for a later one: an earlier owner may have let it start.
+ * S5  A worker that stops in good order releases what it has: the word comes before the copy is anybody's again. What it began, or
+ *     was told to begin, is taken off `starts`, for the return is charged; a doubtful copy that it held unstarted is not.
  *
  * One worker, which runs each doubtful copy in a process of its own: that dies, the worker and its control queue live on. What
- * remains: an owner that dies between the commit and its `go` leaves a start that never was (counted below).
+ * remains: an owner that dies between the commit and its `go`, or while `go` is on its way to a worker that stops, leaves a start
+ * that never was (counted below).
  */
 import { step, type Model, type Step } from './search.ts'
 
@@ -27,6 +30,10 @@ export type StartsVariant =
   | 'answers name no delivery'
   /** Each ask is charged (no S4). */
   | 'every ask is charged'
+  /** A release takes nothing off (no S5). */
+  | 'releases are not heard'
+  /** Each release takes a start off (no end of S5). */
+  | 'what was held is taken off'
 
 /** Starts of one call, the first included. */
 const LIMIT = 3
@@ -39,20 +46,26 @@ export interface StartsState {
     starts: number
     /** Deliveries that it charged. */
     charged: number
+    /** The delivery that it last told to start. */
+    told: number
     /** Committed, and `go` not sent; or the other way round. */
     pending: number
   }
   topic: ('young' | 'old' | 'again' | 'redelivered')[]
   worker: { at: 'idle' | 'asks' | 'runs'; copy: string; delivery: number; asked: boolean }
-  /** Asks on their way, by delivery; `redelivered` copies are marked. */
-  asks: { delivery: number; charge: boolean }[]
+  /** Asks on their way, by delivery; `redelivered` copies are marked. And releases: of what began, or of what was held unstarted. */
+  asks: { delivery: number; charge: boolean; released?: 'begun' | 'held' }[]
   answers: number[]
   runs: number
   /** Copies that came back from a worker. */
   losses: number
-  /** Owners that died with a start committed and no `go` sent. */
+  /** Starts that were committed and never were: their owner died before its `go` arrived. */
   halves: number
-  left: { conductors: number; repeats: number; unknown: number; cuts: number }
+  /** Bodies that a stop ended. */
+  released: number
+  /** The delivery that was last charged, by whomever. */
+  charged: number
+  left: { conductors: number; repeats: number; unknown: number; cuts: number; stops: number }
 }
 
 export interface StartsSize {
@@ -63,19 +76,30 @@ export interface StartsSize {
 
 export const POISON: StartsSize = {
   poison: true,
-  left: { conductors: 2, repeats: 1, unknown: 0, cuts: 0 },
+  left: { conductors: 2, repeats: 1, unknown: 0, cuts: 0, stops: 0 },
 }
 
 export const INNOCENT: StartsSize = {
   poison: false,
-  left: { conductors: 1, repeats: 2, unknown: 3, cuts: 1 },
+  left: { conductors: 1, repeats: 2, unknown: 3, cuts: 1, stops: 0 },
+}
+
+/** Workers are stopped in good order, as often as would convict the call. */
+export const RESTARTED: StartsSize = {
+  poison: false,
+  left: { conductors: 1, repeats: 0, unknown: 0, cuts: 1, stops: 3 },
+}
+
+export const POISON_RESTARTED: StartsSize = {
+  poison: true,
+  left: { conductors: 1, repeats: 1, unknown: 0, cuts: 0, stops: 2 },
 }
 
 export function starts(variant: StartsVariant, size: StartsSize): Model<StartsState> {
   return {
     initial: {
       row: { at: 'running', starts: 0 },
-      owner: { at: 'owns', starts: 0, charged: 0, pending: 0 },
+      owner: { at: 'owns', starts: 0, charged: 0, told: 0, pending: 0 },
       topic: ['young'],
       worker: { at: 'idle', copy: '', delivery: 0, asked: false },
       asks: [],
@@ -83,6 +107,8 @@ export function starts(variant: StartsVariant, size: StartsSize): Model<StartsSt
       runs: 0,
       losses: 0,
       halves: 0,
+      released: 0,
+      charged: 0,
       left: { ...size.left },
     },
     *steps(state) {
@@ -91,8 +117,9 @@ export function starts(variant: StartsVariant, size: StartsSize): Model<StartsSt
       if (state.owner.at === 'owns') yield* answering(state, variant)
       yield* changing(state)
     },
-    broken: ({ row, runs, losses, halves }) => {
-      if (runs > LIMIT) return `started ${runs} times, and ${LIMIT} are allowed`
+    broken: ({ row, runs, losses, halves, released }) => {
+      const counted = runs - released
+      if (counted > LIMIT) return `started ${counted} times, and ${LIMIT} are allowed`
       const excused = losses + halves >= LIMIT
       return row.at === 'lost' && !excused ? `convicted, and ${losses} starts were lost` : null
     },
@@ -154,6 +181,17 @@ function* working(
       giveBack(draft)
     })
   }
+  if (worker.at !== 'idle' && left.stops > 0) {
+    const begun = worker.at === 'runs' || worker.copy !== 'redelivered'
+    yield step('the worker stops, and releases what it has', state, (draft) => {
+      draft.left.stops -= 1
+      if (worker.at === 'runs') draft.released += 1
+      const released = begun ? 'begun' : 'held'
+      draft.asks.push({ delivery: worker.delivery, charge: false, released })
+      giveBack(draft)
+      draft.losses -= 1
+    })
+  }
 }
 
 function run(draft: StartsState): void {
@@ -181,6 +219,20 @@ function* answering(state: StartsState, variant: StartsVariant): Generator<Step<
   }
   // The grace: what is on its way to the worker arrives before more is charged.
   if (ask === undefined) return
+  if (ask.released !== undefined) {
+    const isTold = owner.told === ask.delivery
+    const isOff =
+      (ask.released === 'begun' || isTold || variant === 'what was held is taken off') &&
+      variant !== 'releases are not heard'
+    yield step(`owner: ${isOff ? 'takes a start off' : 'leaves it charged'}`, state, (draft) => {
+      draft.asks.shift()
+      if (isOff) {
+        draft.row.starts = Math.max(-1, row.starts - 1)
+        draft.owner.starts = Math.max(-1, owner.starts - 1)
+      } else if (state.charged === ask.delivery && variant === 'rule') draft.halves += 1
+    })
+    return
+  }
   const before = owner.charged === ask.delivery && variant !== 'every ask is charged'
   const charge = (ask.charge || variant === 'every go is charged') && !before
   const known = variant === 'counted in memory' ? owner.starts : row.starts
@@ -196,6 +248,7 @@ function* answering(state: StartsState, variant: StartsVariant): Generator<Step<
   if (!charge) {
     yield step('owner: sends go, charges nothing', state, (draft) => {
       draft.asks.shift()
+      draft.owner.told = ask.delivery
       draft.answers.push(ask.delivery)
     })
   } else if (1 + known + 1 > LIMIT) {
@@ -207,6 +260,8 @@ function* answering(state: StartsState, variant: StartsVariant): Generator<Step<
     yield step(late ? 'owner: sends go' : 'owner: commits the start', state, (draft) => {
       draft.asks.shift()
       draft.owner.charged = ask.delivery
+      draft.owner.told = ask.delivery
+      draft.charged = ask.delivery
       draft.owner.pending = ask.delivery
       draft.owner.starts += 1
       if (late) draft.answers.push(ask.delivery)
@@ -221,9 +276,9 @@ function* changing(state: StartsState): Generator<Step<StartsState>> {
     yield step('the owner dies', state, (draft) => {
       draft.left.conductors -= 1
       if (owner.pending !== 0) draft.halves += 1
-      draft.owner = { at: 'none', starts: 0, charged: 0, pending: 0 }
-      // What was asked of it is asked again.
-      draft.asks = []
+      draft.owner = { at: 'none', starts: 0, charged: 0, told: 0, pending: 0 }
+      // What was asked of it is asked again; what was said of a release is read by the next.
+      draft.asks = state.asks.filter(({ released }) => released !== undefined)
       draft.worker.asked = false
     })
   }

@@ -61,6 +61,7 @@ export const messages: { readonly [type: string]: Body } = {
     startedAt: 1,
   },
   unknown: { v: 1, type: 'unknown', ...ref, worker, task: 'payment.charge' },
+  released: { v: 1, type: 'released', ...ref, worker, held: false },
   ask: {
     v: 1,
     type: 'ask',

@@ -18,7 +18,16 @@ import { delivered, good, messages, type Body } from './messages.ts'
 
 type Reader = (received: Received) => Read<WireMessage>
 
-const REPLIES = ['running', 'progress', 'result', 'failure', 'unknown', 'ask', 'barrier']
+const REPLIES = [
+  'running',
+  'progress',
+  'result',
+  'failure',
+  'unknown',
+  'released',
+  'ask',
+  'barrier',
+]
 const readers: readonly (readonly [string, Reader, readonly string[]])[] = [
   ['readRequest', readRequest, ['request']],
   ['readReply', readReply, REPLIES],

@@ -115,6 +115,10 @@ class Desk {
         case 'requeue':
           for (const copy of effect.copies) copy.requeue()
           break
+        case 'release':
+          this.done.push(`release ${effect.call.key}${effect.call.held ? ' unstarted' : ''}`)
+          for (const copy of effect.copies) copy.requeue()
+          break
       }
     }
   }
@@ -368,20 +372,37 @@ test('what ends without an answer goes back, and its place is free', () => {
   assert.deepEqual(desk.news(), [], 'nobody hears of it any more')
 })
 
-test('a drain gives back what did not begin and whatever comes, and lets the rest end', () => {
+test('a drain releases what did not begin and whatever comes, and lets the rest end', () => {
   const desk = new Desk({ concurrency: 1 })
   const running = desk.arrive('a')
   const held = desk.arrive('b', new Paper(true))
   const waiting = desk.arrive('c')
+  const told = desk.arrive('d', new Paper(true))
+  desk.perform(desk.book.go('d', NOW))
+  desk.news()
   desk.perform(desk.book.drain())
-  const late = desk.arrive('d')
+  const late = desk.arrive('e')
+  const lateAndDoubtful = desk.arrive('f', new Paper(true))
   assert.deepEqual(
-    [running, held, waiting, late].map(({ settled }) => settled),
-    ['', 'requeue', 'requeue', 'requeue'],
+    [running, held, waiting, told, late, lateAndDoubtful].map(({ settled }) => settled),
+    ['', 'requeue', 'requeue', 'requeue', 'requeue', 'requeue'],
   )
+  assert.deepEqual(desk.news(), ['release b unstarted', 'release c', 'release d', 'release e'])
   desk.end('a')
   desk.confirm('a')
   assert.equal(running.settled, 'ack')
+})
+
+test('a body that the end of its worker ended is released, once', () => {
+  const desk = new Desk()
+  const copy = desk.arrive('a')
+  const call = desk.started.get('a')
+  assert.ok(call)
+  desk.perform(desk.book.drain())
+  desk.perform(desk.book.released(call))
+  desk.perform(desk.book.released(call))
+  assert.deepEqual(desk.news(), ['start a', 'release a'])
+  assert.equal(copy.settled, 'requeue')
 })
 
 test('what runs is reported soon after its start, then as often as its request says, and all at once when asked', () => {
