@@ -1,8 +1,8 @@
 /**
  * A conductor in a process of its own, for tests that end it or stop it. Argument: {@link ChildOptions} as JSON. It prints
- * `ready`, then a line `job KIND ID …` for each event of a job; SIGTERM stops it in order.
+ * `ready`, then a line `job KIND ID …` for each event of a job; SIGTERM stops it in order, and it prints `stopping`.
  */
-import { appendFileSync } from 'node:fs'
+import { appendFileSync, existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Conductor } from '../../src/conductor/conductor.ts'
 import { ParallelEngine } from '../../engines/parallel.ts'
@@ -24,20 +24,25 @@ export interface ChildOptions {
   readonly probationMs?: number
   /** How long `nap` takes. */
   readonly napMs?: number
+  /** A file: `nap` lasts until it is there, however long that takes. */
+  readonly wakeFile?: string
 }
 
 /** Tasks that write down that they ran. */
-export function journalTasks(options: Pick<ChildOptions, 'journal' | 'name' | 'napMs'>): {
-  readonly [name: string]: TestTask
-} {
+export function journalTasks(
+  options: Pick<ChildOptions, 'journal' | 'name' | 'napMs' | 'wakeFile'>,
+): { readonly [name: string]: TestTask } {
   const note = (atom: string, key: string): void =>
     appendFileSync(options.journal, `${atom} ${key} ${options.name}\n`)
   return {
     note: { execute: (_args, context) => note(context.atom, context.idempotencyKey) },
     nap: {
       execute: async (_args, context) => {
+        const { signal } = context
         note(context.atom, context.idempotencyKey)
-        await sleep(options.napMs ?? 60_000, undefined, { signal: context.signal })
+        if (options.wakeFile === undefined)
+          await sleep(options.napMs ?? 60_000, undefined, { signal })
+        else while (!existsSync(options.wakeFile)) await sleep(20, undefined, { signal })
         return 'rested'
       },
       revert: () => null,
@@ -75,6 +80,7 @@ async function main(options: ChildOptions): Promise<void> {
     onJob: (event) => say(`job ${event.kind} ${event.job}`),
   })
   process.on('SIGTERM', () => {
+    say('stopping')
     void conductor
       .stop()
       .then(() => board.stop())

