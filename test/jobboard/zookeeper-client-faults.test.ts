@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { NodeError, type WatchedEvent } from '../../jobboard/zookeeper/contract.ts'
+import {
+  NodeError,
+  type SessionState,
+  type WatchedEvent,
+} from '../../jobboard/zookeeper/contract.ts'
 import { Frames, readHeader } from '../../jobboard/zookeeper/frames.ts'
 import { eventually } from '../support/eventually.ts'
 import { leakCheck } from '../support/leak-check.ts'
+import { undisturbed, watchStandstills } from '../support/standstill.ts'
 import { tcpProxy, type TcpFilter } from '../support/tcp-proxy.ts'
 import {
   freshChroot,
@@ -15,6 +20,12 @@ import {
 import { empty, openClient, refusal, unavailable } from './zookeeper-clients.ts'
 
 const host = '127.0.0.1'
+
+/** A session was lost, and another came; it may be lost in its turn where servers stand still. */
+function expectLoss(states: readonly SessionState[]): void {
+  const wanted = ['connected', 'suspended', 'lost', 'connecting', 'connected']
+  assert.deepEqual(states.slice(0, wanted.length), wanted)
+}
 
 /** How many of each there are. */
 function counts(values: readonly string[]): Readonly<Record<string, number>> {
@@ -34,7 +45,6 @@ test('a connection that is cut is made again in the same session: nodes stay, wa
   const { client, states } = await openClient(t, {
     hosts: [{ host, port: proxy.port }],
     chroot,
-    sessionTimeoutMs: 8000,
   })
   const { client: other } = await openClient(t, { hosts, chroot })
   const { sessionId } = client
@@ -90,14 +100,16 @@ for (const direction of ['both', 'to server', 'to client'] as const) {
     const [target] = hosts
     assert.ok(target)
     const proxy = await tcpProxy(t, target)
+    const sessionTimeoutMs = 3000
     const { client, states } = await openClient(t, {
       hosts: [{ host, port: proxy.port }],
       chroot,
-      sessionTimeoutMs: 1500,
+      sessionTimeoutMs,
     })
     const { client: other } = await openClient(t, { hosts, chroot })
     await client.create('/mine', empty, { ephemeral: true })
     const first = client.sessionId
+    const still = watchStandstills(t)
     const stalledAt = performance.now()
     proxy.stall(direction)
     await assert.rejects(
@@ -105,18 +117,17 @@ for (const direction of ['both', 'to server', 'to client'] as const) {
       unavailable('unknown', /silent/),
     )
     assert.equal(client.state, 'suspended')
-    assert.ok(performance.now() - stalledAt < 1500)
+    assert.ok(still.awakeSince(stalledAt) < sessionTimeoutMs)
     await assert.rejects(
       client.get('/mine', { withinMs: 10_000, session: 1 }),
       refusal('SESSION_LOST'),
     )
-    assert.ok(performance.now() - stalledAt < 2500)
+    assert.ok(still.awakeSince(stalledAt) < sessionTimeoutMs + 1000)
     // The attempt that is under way would go on with the lost session: it may not.
     proxy.mend()
     await eventually(() => client.state === 'connected', { withinMs: 20_000 })
-    assert.equal(client.session, 2)
     assert.notEqual(client.sessionId, first)
-    assert.deepEqual(states, ['connected', 'suspended', 'lost', 'connecting', 'connected'])
+    expectLoss(states)
     await eventually(async () => (await other.exists('/mine')) === null, { withinMs: 10_000 })
   })
 }
@@ -147,10 +158,12 @@ test('an answer that is lost on its way leaves an operation unknown, and the nex
     }
   }
   const proxy = await tcpProxy(t, target, { filter })
-  const { client } = await openClient(t, { hosts: [{ host, port: proxy.port }], chroot })
+  const near = [{ host, port: proxy.port }]
+  const { client } = await openClient(t, { hosts: near, chroot, sessionTimeoutMs: 9000 })
   isSwallowing = true
-  const lost = client.create('/lost', empty, { withinMs: 2000 })
-  await assert.rejects(lost, unavailable('unknown', /no answer within 2000 ms/))
+  // A ping every third of the session, which is answered in time, tells that the answer will not come.
+  const lost = client.create('/lost', empty, { withinMs: 6000 })
+  await assert.rejects(lost, unavailable('unknown', /no answer within 6000 ms/))
   assert.notEqual(await client.exists('/lost'), null, 'it had been carried out')
   isSwallowing = true
   const pair = [client.create('/a', empty), client.set('/lost', Buffer.from('!'))]
@@ -268,7 +281,7 @@ test('a server whose data is gone costs the session, and the chroot is made agai
   const { client, states } = await openClient(t, {
     hosts: [server],
     chroot: '/a/b',
-    sessionTimeoutMs: 2000,
+    sessionTimeoutMs: 8000,
     operationMs: 60_000,
   })
   await client.create('/mine', empty)
@@ -305,17 +318,19 @@ test('a server that stands still for longer than the session costs the session, 
   if ('missing' in servers) return t.skip(servers.missing)
   leakCheck(t)
   const server = await privateZookeeper(t)
-  const { client, states } = await openClient(t, { hosts: [server], sessionTimeoutMs: 1500 })
+  const sessionTimeoutMs = 3000
+  const { client, states } = await openClient(t, { hosts: [server], sessionTimeoutMs })
   await client.create('/mine', empty, { ephemeral: true })
+  const still = watchStandstills(t)
   await server.freeze()
   const frozenAt = performance.now()
   const pending = client.get('/mine', { withinMs: 20_000 })
   await assert.rejects(pending, unavailable('unknown'))
   await eventually(() => states.includes('lost'))
-  assert.ok(performance.now() - frozenAt < 2500)
+  assert.ok(still.awakeSince(frozenAt) < sessionTimeoutMs + 1000)
   server.thaw()
   await eventually(() => client.state === 'connected', { withinMs: 20_000 })
-  assert.deepEqual(states, ['connected', 'suspended', 'lost', 'connecting', 'connected'])
+  expectLoss(states)
   await eventually(async () => (await client.exists('/mine')) === null, { withinMs: 10_000 })
 })
 
@@ -324,9 +339,10 @@ test('a process that was busy for two thirds of the session and more keeps it', 
   if ('missing' in server) return t.skip(server.missing)
   leakCheck(t)
   const { hosts, chroot } = await freshChroot(t)
-  const { client, states } = await openClient(t, { hosts, chroot, sessionTimeoutMs: 4000 })
+  // The machine may take some of what is left, too.
+  const { client, states } = await openClient(t, { hosts, chroot, sessionTimeoutMs: 10_000 })
   await client.sync('/')
-  const until = performance.now() + 2900
+  const until = performance.now() + 6900
   while (performance.now() < until) {
     // A computation that lets nothing else run.
   }
@@ -339,18 +355,18 @@ test('a process that was busy for longer than its session learns that it has los
   if ('missing' in server) return t.skip(server.missing)
   leakCheck(t)
   const { hosts, chroot } = await freshChroot(t)
-  const { client, states } = await openClient(t, { hosts, chroot, sessionTimeoutMs: 1000 })
+  const { client, states } = await openClient(t, { hosts, chroot, sessionTimeoutMs: 2000 })
   await client.create('/mine', empty, { ephemeral: true })
-  const until = performance.now() + 2500
+  const until = performance.now() + 4000
   while (performance.now() < until) {
     // A computation that lets nothing else run, not even pings.
   }
   const late = client.get('/mine', { session: 1 })
   await assert.rejects(late, (error) => error instanceof NodeError || unavailable('unknown')(error))
-  await eventually(() => client.session === 2 && client.state === 'connected', {
+  await eventually(() => client.session > 1 && client.state === 'connected', {
     withinMs: 20_000,
   })
-  assert.deepEqual(states, ['connected', 'suspended', 'lost', 'connecting', 'connected'])
+  expectLoss(states)
   assert.equal(await client.exists('/mine'), null)
 })
 
@@ -361,19 +377,23 @@ test('who is closed while the connection is away ends the session all the same, 
   const { hosts, chroot } = await freshChroot(t)
   const [target] = hosts
   assert.ok(target)
-  const proxy = await tcpProxy(t, target)
-  const near = [{ host, port: proxy.port }]
-  const { client } = await openClient(t, { hosts: near, chroot, sessionTimeoutMs: 60_000 })
   const { client: other } = await openClient(t, { hosts, chroot })
-  await client.create('/mine', empty, { ephemeral: true })
-  proxy.cut()
-  await eventually(() => client.state === 'suspended')
-  const closing = client.close()
-  proxy.mend()
-  await closing
-  assert.equal(client.state, 'closed')
-  await other.sync('/')
-  assert.equal(await other.exists('/mine'), null)
+  // Who stands still for a second while he closes does not see it come back.
+  await undisturbed(t, async () => {
+    const proxy = await tcpProxy(t, target)
+    const near = [{ host, port: proxy.port }]
+    const { client } = await openClient(t, { hosts: near, chroot, sessionTimeoutMs: 60_000 })
+    const mine = `/mine-${proxy.port}`
+    await client.create(mine, empty, { ephemeral: true })
+    proxy.cut()
+    await eventually(() => client.state === 'suspended')
+    const closing = client.close()
+    proxy.mend()
+    await closing
+    assert.equal(client.state, 'closed')
+    await other.sync('/')
+    assert.equal(await other.exists(mine), null)
+  })
 })
 
 test('more watches than fit into one request outlive their connection', async (t) => {
@@ -469,7 +489,7 @@ test('an ensemble that has lost its majority costs the session, and serves again
   const { client, states } = await openClient(t, {
     hosts: ensemble.servers,
     chroot: '/board',
-    sessionTimeoutMs: 2000,
+    sessionTimeoutMs: 4000,
   })
   await client.create('/kept', empty)
   const [first, second] = ensemble.servers
@@ -481,5 +501,5 @@ test('an ensemble that has lost its majority costs the session, and serves again
   const stat = await client.exists('/kept', { withinMs: 30_000 })
   assert.notEqual(stat, null)
   assert.equal(await client.exists('/x'), null)
-  assert.equal(client.session, 2)
+  assert.ok(client.session > 1)
 })

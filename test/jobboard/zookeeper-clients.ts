@@ -11,6 +11,9 @@ import type { CleanUp } from '../support/clean-up.ts'
 
 export const empty = Buffer.alloc(0)
 
+/** Longer than machines stand still: who needs a session, or an operation, that ends soon says so. */
+const LONG = { sessionTimeoutMs: 20_000, operationMs: 20_000 }
+
 /** A client that is closed after the test; every state that it was in is in `states`. */
 export interface OpenClient {
   readonly client: GuardedClient
@@ -19,7 +22,7 @@ export interface OpenClient {
 
 /** A client that has not been started. */
 export function makeClient(t: CleanUp, options: ZooKeeperClientOptions): OpenClient {
-  const client = new GuardedClient({ sessionTimeoutMs: 4000, ...options })
+  const client = new GuardedClient({ ...LONG, ...options })
   const states: SessionState[] = []
   client.onState((state) => states.push(state))
   t.after(() => client.close())
@@ -29,8 +32,22 @@ export function makeClient(t: CleanUp, options: ZooKeeperClientOptions): OpenCli
 /** A client whose session stands. */
 export async function openClient(t: CleanUp, options: ZooKeeperClientOptions): Promise<OpenClient> {
   const made = makeClient(t, options)
-  await made.client.start({ withinMs: 20_000 })
+  await made.client.start({ withinMs: 30_000 })
   return made
+}
+
+/**
+ * Expects that it does not come to a session, for this reason, and returns the error. It tries for longer and longer, until a busy
+ * machine has come to see the reason.
+ */
+export async function expectNoStart(client: GuardedClient, reason: RegExp): Promise<Error> {
+  for (let withinMs = 500; ; withinMs *= 2) {
+    const error: unknown = await client.start({ withinMs }).catch((why: unknown) => why)
+    assert.ok(error instanceof ZooKeeperUnavailableError, 'it has started')
+    assert.equal(error.outcome, 'not sent', error.message)
+    if (reason.test(error.message)) return error
+    assert.ok(withinMs < 16_000, error.message)
+  }
 }
 
 /** Expects a server's refusal. */
