@@ -25,8 +25,8 @@ import {
 } from './names.ts'
 import { ifThere, isReply, isUnknown } from './refusals.ts'
 
-/** What servers take longer than a session to end it. */
-const MARGIN_MS = 1000
+/** What servers take longer than a session to end it: they look once a tick, every 2 s unless they are told otherwise. */
+const MARGIN_MS = 3000
 const LOOK_EVERY_MS = 5000
 
 export interface RegistrationOptions {

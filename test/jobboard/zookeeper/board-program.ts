@@ -15,6 +15,11 @@ import { insist } from './boards.ts'
 
 export const PROGRAM = fileURLToPath(new URL('./board-program.js', import.meta.url))
 
+/** A gap of the event loop above this is a standstill. */
+const STANDSTILL_MS = 200
+/** What it takes to hear what has happened meanwhile. */
+const AWAKENING_MS = 300
+
 export interface BoardProgram {
   readonly board: Omit<ZooKeeperBoardOptions, 'logger' | 'clock'>
   readonly name: string
@@ -31,6 +36,8 @@ export interface BoardProgram {
  */
 export interface BoardLine {
   readonly at: number
+  /** The same; or when the process stopped, if it has just stood still and may not know yet what has happened meanwhile. */
+  readonly since: number
   readonly did: 'claimed' | 'ended' | 'consumed' | 'refused' | 'abandoned' | 'lost'
   readonly key: string
   readonly claimId: string
@@ -42,9 +49,10 @@ async function main(options: BoardProgram): Promise<void> {
   const random = new Random(options.seed)
   const board = new ZooKeeperBoard(options.board)
   const held = new Map<string, BoardClaim>()
+  const moment = moments()
   const say = (did: BoardLine['did'], claim: BoardClaim): void => {
     const { claimId, epoch } = claim
-    const line: BoardLine = { at: Date.now(), did, key: keyOf(claim), claimId, epoch }
+    const line: BoardLine = { ...moment(), did, key: keyOf(claim), claimId, epoch }
     process.stdout.write(`${JSON.stringify(line)}\n`)
   }
   board.watch((event) => {
@@ -87,6 +95,23 @@ async function main(options: BoardProgram): Promise<void> {
   }
   await Promise.all(working)
   await board.stop()
+}
+
+/** Says when it is, and since when this process has seen what happens. */
+function moments(): () => Pick<BoardLine, 'at' | 'since'> {
+  let tickedAt = Date.now()
+  let stood = { from: 0, to: 0 }
+  const look = (): void => {
+    const now = Date.now()
+    if (now - tickedAt > STANDSTILL_MS) stood = { from: tickedAt, to: now }
+    tickedAt = now
+  }
+  setInterval(look, 10).unref()
+  return () => {
+    look()
+    const hasJustWoken = tickedAt - stood.to < AWAKENING_MS
+    return { at: tickedAt, since: hasJustWoken ? stood.from : tickedAt }
+  }
 }
 
 /** Writes down that a posting is over. False: it was so already. */

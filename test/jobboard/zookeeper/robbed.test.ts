@@ -5,6 +5,7 @@ import { eventually } from '../../support/eventually.ts'
 import { leakCheck } from '../../support/leak-check.ts'
 import { tcpProxy } from '../../support/tcp-proxy.ts'
 import { privateZookeeper, zookeeperServers } from '../../support/zookeeper.ts'
+import { claimUpTo } from '../claim-up-to.ts'
 import {
   boardSite,
   claimOne,
@@ -120,7 +121,7 @@ test('a board that does not remember a claim ends it by its name, and gives back
   if (site === null) return
   const board = await site.connect()
   await postMany(board, 3, { priority: -7 })
-  const claims = await board.claim('c1', 2)
+  const claims = await claimUpTo(board, 'c1', 2)
   const [first, second] = claims
   assert.ok(first !== undefined && second !== undefined)
   const stranger = await site.connect()
@@ -156,7 +157,7 @@ test('a lost session: every claim is lost at once, and the board goes on in a ne
   const proxy = await tcpProxy(t, server)
   const board = await site.connect({
     servers: [{ host: '127.0.0.1', port: proxy.port }],
-    sessionTimeoutMs: 1000,
+    sessionTimeoutMs: 3000,
   })
   const other = await site.connect()
   await board.fleet.join({ id: 'c1:1', name: 'c1', capacity: 1 })
@@ -164,7 +165,7 @@ test('a lost session: every claim is lost at once, and the board goes on in a ne
   const claim = await claimOne(board, 'c1')
   const heard = hear(board)
   proxy.stall()
-  await eventually(() => heard.some((event) => event.kind === 'lost'), { withinMs: 10_000 })
+  await eventually(() => heard.some((event) => event.kind === 'lost'), { withinMs: 20_000 })
   assert.deepEqual(
     heard.filter((event) => event.kind === 'lost'),
     [{ kind: 'lost', jobIds: 'all' }],
@@ -195,12 +196,12 @@ test('servers that lost all data, and servers that were away: boards go on witho
   leakCheck(t)
   const server = await privateZookeeper(t)
   const { logger, lines } = keepingLogger()
-  const site = siteAt(t, [server], '/zagflow', { sessionTimeoutMs: 2000, logger })
+  const site = siteAt(t, [server], '/zagflow', { sessionTimeoutMs: 6000, logger })
   const board = await site.connect()
   await board.fleet.join({ id: 'c1:1', name: 'c1', capacity: 1 })
   assert.equal(await board.fleet.lead(), true)
   await postMany(board, 5)
-  assert.equal((await board.claim('c1', 2)).length, 2)
+  assert.equal((await claimUpTo(board, 'c1', 2)).length, 2)
   const heard = hear(board)
   await server.wipe()
   await eventually(() => heard.some((event) => event.kind === 'lost' && event.jobIds === 'all'), {
