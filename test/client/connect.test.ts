@@ -11,6 +11,7 @@ import { MemoryStore } from '../../persistence/memory.ts'
 import { leakCheck } from '../support/leak-check.ts'
 import { lastFirst } from '../support/last-first.ts'
 import { freshDatabase, postgres } from '../support/postgres.ts'
+import { quickest } from '../support/quickest.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 import { Workshop } from './fixtures.ts'
 
@@ -80,20 +81,23 @@ test('the URL of a board in ZooKeeper says where it is, and is shown without who
 test('who posts where nobody listens gets his job in a moment, and it waits for its board', async (t) => {
   leakCheck(t)
   const { order } = new Workshop()
-  const store = new MemoryStore()
-  await using zag = await connect({
-    environment: {},
-    persistence: store,
-    board: 'zookeeper://127.0.0.1:1/zagflow',
-    logger: silentLogger,
+  await quickest(2500, async () => {
+    const store = new MemoryStore()
+    await using zag = await connect({
+      environment: {},
+      persistence: store,
+      board: 'zookeeper://127.0.0.1:1/zagflow',
+      logger: silentLogger,
+    })
+    const at = performance.now()
+    const first = await zag.post(order, { sku: 'A1' })
+    const second = await zag.post(order, { sku: 'A2' })
+    const tookMs = performance.now() - at
+    for (const { id } of [first, second]) {
+      assert.equal((await store.job(id))?.job.state, 'POSTING')
+    }
+    return tookMs
   })
-  const at = performance.now()
-  const first = await zag.post(order, { sku: 'A1' })
-  const second = await zag.post(order, { sku: 'A2' })
-  assert.ok(performance.now() - at < 2500, `${performance.now() - at} ms`)
-  for (const { id } of [first, second]) {
-    assert.equal((await store.job(id))?.job.state, 'POSTING')
-  }
 })
 
 test('what does not go with a broker, or without one, is said before anything is opened', async (t) => {
@@ -224,8 +228,9 @@ test('a conductor that cannot start leaves nothing open', async (t) => {
   const store = new MemoryStore()
   const { tasks } = new Workshop()
   const options = { environment: {}, persistence: store, logger: silentLogger }
+  // The first one lives for a while, whoever stands still; the second waits as long as its own lease.
   const conductor = { tasks, name: 'only-one', leaseMs: 300 }
-  const first = await connect({ ...options, conductor })
+  const first = await connect({ ...options, conductor: { ...conductor, leaseMs: 60_000 } })
   lastFirst(t).after(() => first.close())
   await assert.rejects(connect({ ...options, conductor }), { code: 'Conflict' })
   await assert.rejects(connect({ ...options, conductor: { tasks, concurrency: 0 } }), UsageError)

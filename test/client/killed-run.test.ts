@@ -23,7 +23,7 @@ for (const backend of DATABASES) {
     /** Steps whose success was told, and how long the journal was by then. */
     const committed = new Map<string, number>()
     for (const kill of [2, 5]) {
-      const child = spawnNode(lastFirst(t), program, [url, journal])
+      const child = spawnNode(lastFirst(t), program, [url, journal, String(kill + 1)])
       await child.prints(`committed steps/s${kill}\n`)
       child.kill('SIGKILL')
       await child.ended

@@ -1,4 +1,7 @@
-/** A program that runs a flow durably, for tests that kill it: `node killed-run.js DATABASE JOURNAL`. */
+/**
+ * A program that runs a flow durably, for tests that kill it: `node killed-run.js DATABASE JOURNAL [LAST]`. After step LAST none ends, so that
+ * whoever kills it may take its time.
+ */
 import fs from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { run } from '../../src/client/run.ts'
@@ -7,13 +10,13 @@ import { task } from '../../src/flow/task.ts'
 import { openStore } from '../../persistence/open.ts'
 import { z } from 'zod'
 
-const [url = '', journal = ''] = process.argv.slice(2)
+const [url = '', journal = '', last = '9'] = process.argv.slice(2)
 
 const step = task('step', {
   requires: { n: z.int() },
   execute: async ({ n }, { idempotencyKey }) => {
     fs.appendFileSync(journal, `begin ${n} ${idempotencyKey}\n`)
-    await sleep(15)
+    await sleep(n > Number(last) ? 600_000 : 15)
     fs.appendFileSync(journal, `end ${n} ${idempotencyKey}\n`)
   },
 })

@@ -130,20 +130,29 @@ for (const backend of STORES) {
     if (url === null) return
     const { order, tasks, journal } = new Workshop()
     const zag = await connected(t, url, { conductor: { tasks } })
+    const waiting = await zag.post(order, { sku: 'W0' }, { delay: '1h' })
+    const { createdAt } = (await waiting.details()).job
+    const hour = { state: 'PARKED', parkedFor: 'delay', dueAt: createdAt + 3_600_000 }
+    const { state, parkedFor, dueAt, flowState } = await waiting.state()
+    assert.deepEqual({ state, parkedFor, dueAt, flowState }, { ...hour, flowState: 'PENDING' })
+    const day = new Date(Date.now() + 86_400_000)
+    const tomorrow = await zag.post(order, { sku: 'W1' }, { at: day.toISOString() })
+    assert.equal((await tomorrow.state()).dueAt, day.getTime())
+
     const job = await zag.post(order, { sku: 'A1' }, { delay: '1s' })
-    const { state, parkedFor, dueAt, flowState } = await job.state()
-    assert.deepEqual(
-      { state, parkedFor, flowState },
-      { state: 'PARKED', parkedFor: 'delay', flowState: 'PENDING' },
-    )
-    assert.deepEqual(journal, [])
-    await job.result()
-    const started = (await job.history())[0]?.at ?? 0
-    assert.ok(started >= (dueAt ?? Infinity), `due ${dueAt}, started ${started}`)
     const then = new Date(Date.now() + 400)
     const later = await zag.post(order, { sku: 'B2' }, { at: then.toISOString() })
-    assert.equal((await later.state()).dueAt, then.getTime())
+    await job.result()
     await later.result()
+    const due = (await job.details()).job.createdAt + 1000
+    for (const [one, least] of [
+      [job, due],
+      [later, then.getTime()],
+    ] as const) {
+      const started = (await one.history())[0]?.at ?? 0
+      assert.ok(started >= least, `due ${least}, started ${started}`)
+    }
+    assert.ok(!journal.some((line) => line.includes('W')), journal.join())
     const past = await zag.post(order, { sku: 'C3' }, { at: new Date(0) })
     await past.result()
   })

@@ -8,6 +8,7 @@ import {
   ConflictError,
   InvalidInputError,
   NotFoundError,
+  UnavailableError,
   UsageError,
 } from '../../src/base/errors.ts'
 import { RUN_BOARD } from '../../src/client/local-run.ts'
@@ -19,7 +20,7 @@ import { z } from 'zod'
 import { eventually } from '../support/eventually.ts'
 import { leakCheck } from '../support/leak-check.ts'
 import { lastFirst } from '../support/last-first.ts'
-import { STORES, freshUrl, storeAt } from '../support/stores.ts'
+import { STORES, behind, freshUrl, storeAt } from '../support/stores.ts'
 import { connectedTo, DATABASES, keepingLogger, Workshop, type LogLine } from './fixtures.ts'
 
 test('a flow that succeeds gives its output, and its results when they are asked for', async (t) => {
@@ -246,13 +247,17 @@ for (const backend of DATABASES) {
     const url = await freshUrl(t, backend)
     if (url === null) return
     const stale = new Workshop()
-    const store = await storeAt(t, url)
+    let isDead = false
+    const store = behind(await storeAt(t, url), (method) => {
+      if (isDead && method === 'beat') throw new UnavailableError('the store')
+    })
     let jobId = ''
     const first = run(stale.slow, { sku: 'A1' }, { store, onStart: (id) => (jobId = id) })
     const lost = assert.rejects(first, ClaimLostError)
     await stale.entered
     const other = await storeAt(t, url)
-    // Its lease ran out.
+    // Its lease ran out, and is renewed no more.
+    isDead = true
     for (const { id } of await other.processes()) await other.endProcess(id)
     const fresh = new Workshop()
     fresh.open()

@@ -75,8 +75,8 @@ for (const kind of STORES) {
           const done = found.filter(({ job }) => job.state === 'COMPLETE')
           return done.length >= 3 ? done : undefined
         }, SOON)
-        const [first] = jobs.toReversed()
-        const { anchorAt } = await schedule.status()
+        await schedule.pause()
+        const { anchorAt, posted, missed, skipped } = await schedule.status()
         for (const { job, detail } of jobs) {
           const tick = job.scheduledFor ?? 0
           assert.equal((tick - anchorAt) % 1000, 0, 'nothing drifts')
@@ -87,11 +87,13 @@ for (const kind of STORES) {
           assert.equal(job.postedBy, 'schedule talk')
           assert.equal(job.priority, 5)
         }
-        assert.equal(first?.job.scheduledFor, anchorAt + 1000)
-        const status = await schedule.status()
-        const ticks = (await schedule.jobs(1000)).map(({ job }) => job.scheduledFor)
+        const ticks = (await schedule.jobs(1000)).map(({ job }) => job.scheduledFor ?? 0)
         assert.equal(new Set(ticks).size, ticks.length)
-        assert.ok(Math.abs(status.posted - ticks.length) <= 1)
+        assert.equal(posted, ticks.length)
+        // Each since the start was posted, or is counted as given up.
+        const upTo = (Math.max(...ticks) - anchorAt) / 1000
+        const givenUp = upTo - ticks.length
+        assert.ok(givenUp >= 0 && givenUp <= missed + skipped, `${givenUp} of ${upTo}`)
       })
     }
 
@@ -163,10 +165,11 @@ for (const kind of STORES) {
         await one.pause()
         await one.pause()
       }
-      const [from] = await Promise.all(all.map(async (one) => (await one.status()).nextAt ?? 0))
+      // The first tick of each that was missed.
+      const from = await Promise.all(all.map(async (one) => (await one.status()).nextAt ?? 0))
       const counts = async () => Promise.all(all.map(async (one) => (await one.jobs(1000)).length))
       const before = await counts()
-      await eventually(async () => (await zag.store.now()) > (from ?? 0) + 3500, SOON)
+      await eventually(async () => (await zag.store.now()) > Math.max(...from) + 3500, SOON)
       assert.deepEqual(await counts(), before, 'nothing was posted meanwhile')
       assert.deepEqual(
         (await zag.schedules()).map(({ state }) => state),
@@ -178,14 +181,16 @@ for (const kind of STORES) {
         const found = await Promise.all(all.map((one) => one.jobs(1000)))
         return found.every((jobs) => (jobs[0]?.job.scheduledFor ?? 0) > resumedAt + 500)
       }, SOON)
-      const made2 = async (name: string) => {
-        const jobs = await (await zag.schedule(name)).jobs(1000)
-        const ticks = jobs.map(({ job }) => job.scheduledFor ?? 0).toReversed()
-        return ticks.filter((tick) => tick >= (from ?? 0) + 1000 && tick < resumedAt).length
-      }
-      assert.equal(await made2('none'), 0)
-      assert.ok((await made2('last')) <= 1)
-      assert.ok((await made2('all')) >= 2)
+      const [none, last, every] = await Promise.all(
+        all.map(async (one, at) => {
+          const jobs = await one.jobs(1000)
+          const ticks = jobs.map(({ job }) => job.scheduledFor ?? 0)
+          return ticks.filter((tick) => tick >= (from[at] ?? 0) && tick < resumedAt).length
+        }),
+      )
+      assert.equal(none, 0)
+      assert.ok((last ?? 9) <= 1)
+      assert.ok((every ?? 0) >= 2)
       assert.ok((await (await zag.schedule('none')).status()).missed >= 3)
     })
 
@@ -230,7 +235,7 @@ for (const kind of STORES) {
         return status.skipped >= 2 ? status : undefined
       }, SOON)
       assert.equal(skipped.posted, 1)
-      assert.equal(waiting.length, 1)
+      await eventually(() => waiting.length === 1, SOON)
       letGo()
       await eventually(() => waiting.length === 1, SOON)
       assert.equal((await schedule.status()).posted, 2)
@@ -250,6 +255,7 @@ for (const kind of STORES) {
       assert.equal(full.posted, 1)
       assert.equal(full.queued.length, 2)
       await schedule.pause()
+      await eventually(() => waiting.length === 1, SOON)
       letGo()
       await schedule.resume()
       await eventually(() => waiting.length === 1, SOON)
@@ -278,8 +284,9 @@ for (const kind of STORES) {
       assert.ok((status.dueAt ?? 0) > (status.nextAt ?? Infinity), 'it is tried again later')
       await eventually(async () => (await fine.jobs()).length >= 2, SOON)
       await zag.register(saying)
+      const before = (await stuck.jobs()).length
       await stuck.reset()
-      await eventually(async () => (await stuck.jobs()).length >= 1, SOON)
+      await eventually(async () => (await stuck.jobs()).length > before, SOON)
       assert.equal((await stuck.status()).problem, null)
     })
 
@@ -427,7 +434,7 @@ describe('the clock of the database', () => {
       }, SOON)
       for (const { job } of jobs) {
         const late = job.createdAt - (job.scheduledFor ?? 0)
-        assert.ok(late >= 0 && late < 5000, `${late} ms late`)
+        assert.ok(late >= 0 && late < 60_000, `${late} ms late`)
       }
     })
   }

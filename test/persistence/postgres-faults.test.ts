@@ -53,7 +53,7 @@ describe('a store in PostgreSQL', { skip: 'missing' in server ? server.missing :
   })
 
   it('gives up a connection that does not answer, and commits over another one', async (t) => {
-    const { store, proxy, direct } = await openBench(t, { statementTimeoutMs: 100 })
+    const { store, proxy, direct } = await openBench(t, { statementTimeoutMs: 1500 })
     await post(store)
     const claimed = await claim(store)
     proxy.swallowAnswers()

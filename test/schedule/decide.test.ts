@@ -121,7 +121,7 @@ describe('what becomes of ticks', () => {
     const made = decide(spec, ticksOf(spec, 0), state({ nextAt: now - 365 * 86_400_000 }), now)
     assert.equal(made.missed, COUNTED - 60)
     assert.equal(made.post.length, AT_ONCE)
-    assert.ok(performance.now() - started < 5000)
+    assert.ok(performance.now() - started < 20_000)
     const rest = decide(spec, ticksOf(spec, 0), state({ nextAt: made.nextAt }), now)
     assert.deepEqual([rest.post.length, rest.missed], [60 - AT_ONCE + ON_TIME_MS / 1000 + 1, 0])
     assert.ok((made.post.at(-1) ?? 0) < (rest.post[0] ?? 0))
