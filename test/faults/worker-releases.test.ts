@@ -9,7 +9,7 @@ import { Fleet } from './fleet.ts'
 import { readLedger } from './ledger.ts'
 
 const DELIVERY_LIMIT = 2
-const RESTARTS = 4
+const RESTARTS = 3
 const HOUR_MS = 3_600_000
 
 test(`${RESTARTS} restarts of the worker under one long task, which is allowed ${DELIVERY_LIMIT} starts: it runs again under its key, and succeeds`, async (t) => {
