@@ -82,7 +82,8 @@ test('postgres: a conductor that is stopped while its commit waits for a lock ho
   const locker = new Client({ connectionString: url })
   await locker.connect()
   lastFirst(t).after(() => locker.end())
-  const options = { url, ledger, leaseMs: LEASE_MS, napMs: 1500 }
+  // The lock comes while it naps, also on a machine that stands still for a while.
+  const options = { url, ledger, leaseMs: LEASE_MS, napMs: 6000 }
   const first = start(t, options)
   await eventually(() => readLedger(ledger).some(({ what }) => what === 'begin'), {
     withinMs: 60_000,

@@ -22,7 +22,11 @@ test(`${PROCESSES * POSTS} posts with one key from ${PROCESSES} processes: one j
   const run = async (options: Omit<PosterOptions, 'persistence' | 'board'>) => {
     const given: PosterOptions = { persistence: url, board, ...options }
     const poster = spawnNode(lastFirst(t), POSTER, [JSON.stringify(given)])
-    assert.deepEqual(await poster.ends(), { code: 0, signal: null }, poster.stderr())
+    assert.deepEqual(
+      await poster.ends({ withinMs: 180_000 }),
+      { code: 0, signal: null },
+      poster.stderr(),
+    )
     assert.match(poster.stdout(), /^\{[^\n]*\}$/)
     return JSON.parse(poster.stdout()) as { readonly ids: string[]; readonly errors: string[] }
   }
