@@ -84,6 +84,7 @@ for (const how of ['fast', 'kill'] as const) {
     lastFirst(t).after(() => server.stop())
     const times = 2
     const awayMs = 2000
+    let goneMs = 0
     const { again, logs } = await survive(t, {
       url: server.url,
       direct: server.url,
@@ -91,15 +92,18 @@ for (const how of ['fast', 'kill'] as const) {
       // Nobody loses a claim by this outage, so nothing has a cause to run again.
       leaseMs: 60_000,
       async strike() {
+        const goneAt = performance.now()
         await server.end(how)
         await sleep(awayMs)
         await server.begin()
+        goneMs += performance.now() - goneAt
       },
     })
     assert.equal(again, 0)
     for (const log of logs) {
-      // Some loops ask, each a few times a second at most, and less and less.
-      assert.ok(attempts(log) <= times * 60, `${attempts(log)} attempts:\n${log.slice(-2000)}`)
+      // Some loops ask, each a few times a second at most, and less and less. On a busy machine a server takes its time to begin.
+      const most = Math.max(times * 60, goneMs / 50)
+      assert.ok(attempts(log) <= most, `${attempts(log)} attempts:\n${log.slice(-2000)}`)
       assert.ok(attempts(log) > 0, 'it has not noticed: this has tested nothing')
     }
   })
