@@ -30,6 +30,18 @@ export async function quietPort(): Promise<number> {
   }
 }
 
+/** Whether somebody listens on a port of 127.0.0.1. */
+export function isListening(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect(port, '127.0.0.1')
+    socket.once('error', () => resolve(false))
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+  })
+}
+
 /** Ports that this process has given away already: their users may not listen yet. */
 const given = new Set<number>()
 

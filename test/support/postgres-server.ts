@@ -17,7 +17,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { Client } from 'pg'
 import { eventually } from './eventually.ts'
-import { freePort } from './free-port.ts'
+import { quietPort } from './free-port.ts'
 import type { RunningServer, TestServer } from './test-server.ts'
 
 /** How a private PostgreSQL is started. */
@@ -85,7 +85,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
     { ...identity, cwd: folder, stdio: 'pipe' },
   )
-  const port = await freePort()
+  const port = await quietPort()
   const args = ['-D', data, '-p', String(port), '-k', folder, ...settingArguments(options)]
   const spawnServer = () => spawnGuarded(path.join(binaries, 'postgres'), folder, args)
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`

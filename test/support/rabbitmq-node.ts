@@ -10,6 +10,7 @@ import net from 'node:net'
 import path from 'node:path'
 import { z } from 'zod'
 import { eventually } from './eventually.ts'
+import { stands } from './process-state.ts'
 import { controlProgram, erlangBinary, evaluate } from './rabbitmq-control.ts'
 import type { RabbitmqSite, SiteProcess } from './rabbitmq-site.ts'
 import type { RabbitmqTls } from './rabbitmq-tls.ts'
@@ -154,9 +155,12 @@ export class RabbitmqNode {
     await running.ended()
   }
 
-  /** Lets it stand still (SIGSTOP): connections stay open, and nothing answers. */
+  /** Lets it stand still (SIGSTOP): connections stay open, and nothing answers. When this returns all its threads stand. */
   pause(): void {
-    this.#running().signal('SIGSTOP')
+    const running = this.#running()
+    running.signal('SIGSTOP')
+    const moment = new Int32Array(new SharedArrayBuffer(4))
+    for (let left = 5_000; left > 0 && !stands(running.pid); left--) Atomics.wait(moment, 0, 0, 1)
   }
 
   /** Lets it go on after `pause()`. */

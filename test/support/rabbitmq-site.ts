@@ -17,6 +17,8 @@ import fs from 'node:fs'
 import net, { Socket } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
+import { eventually } from './eventually.ts'
+import { isListening } from './free-port.ts'
 
 /** A process of a site. */
 export interface SiteProcess {
@@ -56,6 +58,8 @@ export class RabbitmqSite {
       const port = (site.#nameServerPort = await site.quietPort())
       const log = path.join(site.folder, 'epmd.log')
       site.run('epmd', ['-port', String(port), '-address', '127.0.0.1'], { log })
+      // A node that finds no name server does not start.
+      await eventually(() => isListening(port))
       return site
     } catch (error) {
       await site.close()

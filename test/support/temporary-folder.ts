@@ -7,6 +7,6 @@ import type { CleanUp } from './clean-up.ts'
 export async function temporaryFolder(t: CleanUp): Promise<string> {
   const folder = await fs.mkdtemp(path.join(await fs.realpath(os.tmpdir()), 'zagflow-test-'))
   // Retries: a process that is just ending may still write here while the folder is removed.
-  t.after(() => fs.rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 }))
+  t.after(() => fs.rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 }))
   return folder
 }

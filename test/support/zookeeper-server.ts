@@ -18,6 +18,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { eventually } from './eventually.ts'
 import { quietPort } from './free-port.ts'
+import { stands } from './process-state.ts'
 import type { RunningServer, TestServer } from './test-server.ts'
 
 /** How private servers are started. */
@@ -139,10 +140,10 @@ export async function startZookeeperEnsemble(
     leader: () =>
       eventually(
         async () => {
-          const modes = await Promise.all(servers.map((server) => server.mode()))
+          const modes = await Promise.all(servers.map((server) => server.mode(2_000)))
           return servers[modes.indexOf('leader')]
         },
-        { withinMs: 30_000, everyMs: 50 },
+        { withinMs: 60_000, everyMs: 50 },
       ),
     stop,
   }
@@ -226,7 +227,7 @@ export class ZookeeperServer implements RunningServer {
       if (options.serving === false) return
       const serves = async (): Promise<boolean> => {
         if (guard.exitCode !== null) throw new Error(`it ended with code ${guard.exitCode}`)
-        return (await this.mode()) !== undefined
+        return (await this.mode(2_000)) !== undefined
       }
       await eventually(serves, { withinMs: startDeadlineMs, everyMs: 25 })
     } catch (error) {
@@ -282,15 +283,18 @@ export class ZookeeperServer implements RunningServer {
     fs.rmSync(this.#folder, { recursive: true, force: true })
   }
 
-  /** What it serves as; undefined where it does not serve (or does not run). */
-  async mode(): Promise<'standalone' | 'leader' | 'follower' | undefined> {
-    const mode = /^Mode: (\w+)$/m.exec(await this.ask('srvr').catch(() => ''))?.[1]
+  /** What it serves as; undefined where it does not serve within `withinMs` (or does not run). */
+  async mode(withinMs?: number): Promise<'standalone' | 'leader' | 'follower' | undefined> {
+    const mode = /^Mode: (\w+)$/m.exec(await this.ask('srvr', withinMs).catch(() => ''))?.[1]
     return mode === 'standalone' || mode === 'leader' || mode === 'follower' ? mode : undefined
   }
 
-  /** Asks it one of the words of four letters, such as `mntr`. @throws Error where it does not answer within 2 s. */
-  ask(word: 'mntr' | 'ruok' | 'srvr' | 'wchs' | 'wchp' | 'cons' | 'dump'): Promise<string> {
-    return askWord(this, word)
+  /** Asks it one of the words of four letters, such as `mntr`. @throws Error where it does not answer within `withinMs` (10 s). */
+  ask(
+    word: 'mntr' | 'ruok' | 'srvr' | 'wchs' | 'wchp' | 'cons' | 'dump',
+    withinMs?: number,
+  ): Promise<string> {
+    return askWord(this, word, withinMs)
   }
 
   /** All it has logged, in all its lives. */
@@ -325,13 +329,16 @@ export class ZookeeperServer implements RunningServer {
   }
 }
 
-/** Asks a server one of the words of four letters. @throws Error where it does not answer within 2 s. */
+/** Asks a server one of the words of four letters. @throws Error where it does not answer within `withinMs`. */
 export async function askWord(
   server: { readonly host: string; readonly port: number },
   word: string,
+  withinMs = 10_000,
 ): Promise<string> {
   const socket = net.connect(server.port, server.host)
-  socket.setTimeout(2_000, () => socket.destroy(new Error(`${word}: no answer within 2 s`)))
+  socket.setTimeout(withinMs, () => {
+    socket.destroy(new Error(`${word}: no answer within ${withinMs} ms`))
+  })
   try {
     socket.end(word)
     const chunks: Buffer[] = []
@@ -386,13 +393,6 @@ function signal(pid: number, name: NodeJS.Signals): void {
   } catch {
     // It has ended.
   }
-}
-
-/** Whether all threads of a process are stopped, where the system tells (Linux). */
-function stands(pid: number): boolean {
-  return names(`/proc/${pid}/task`).every((thread) =>
-    /\) [Tt] /.test(fs.readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8')),
-  )
 }
 
 /** Starts the server under a shell that kills it when our pipe closes (S2). */

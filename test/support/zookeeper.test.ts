@@ -59,7 +59,7 @@ test('a private server is killed, stopped, frozen, wiped and begun again, and le
   assert.equal(await server.mode(), 'standalone')
 
   await server.freeze()
-  await assert.rejects(server.ask('ruok'), /no answer/)
+  await assert.rejects(server.ask('ruok', 500), /no answer/)
   server.thaw()
   assert.equal(await server.ask('ruok'), 'imok')
 
@@ -76,14 +76,17 @@ test('an ensemble elects another leader when its leader is killed', async (t) =>
   const servers = zookeeperServers()
   if ('missing' in servers) return t.skip(servers.missing)
   const ensemble = await privateEnsemble(t)
-  const modes = await Promise.all(ensemble.servers.map((server) => server.mode()))
-  assert.equal(modes.filter((mode) => mode === 'leader').length, 1)
-  assert.equal(modes.filter((mode) => mode === 'follower').length, 2)
+  // One that stood still for long is left by the others, who elect anew.
+  await eventually(async () => {
+    const modes = await Promise.all(ensemble.servers.map((server) => server.mode()))
+    assert.deepEqual(modes.map(String).sort(), ['follower', 'follower', 'leader'])
+    return true
+  })
   const first = await ensemble.leader()
   await first.end('kill')
   assert.notEqual(await ensemble.leader(), first)
   await first.begin()
-  assert.equal(await first.mode(), 'follower')
+  await eventually(async () => (await first.mode()) === 'follower')
 })
 
 for (const [state, then] of [
@@ -118,6 +121,6 @@ for (const [state, then] of [
     owner.kill('SIGKILL')
     const isGone = (): boolean =>
       !isAlive(pid) && !fs.readdirSync(temp).some((name) => name.startsWith('zagflow-'))
-    await eventually(isGone, { withinMs: 20_000 })
+    await eventually(isGone, { withinMs: 60_000 })
   })
 }
