@@ -73,9 +73,13 @@ export interface DeadLettersOptions {
 /** Letters that one look takes in, at most: the broker counts what it gave in two bytes. */
 export const MOST_LETTERS = 60_000
 /** No letter for so long: somebody else has what is missing. */
-const SILENCE_MS = 2_000
-/** What a queue is given to have its letters again. */
-const BACK_WITHIN_MS = 1_000
+const SILENCE_MS = 5_000
+/** What a queue is given to have its letters again: so many looks, for a broker that is slow is slow to answer them, too. */
+const BACK_WITHIN_LOOKS = 100
+/** Looks after which a queue that says that it is empty is believed. */
+const EMPTY_AFTER_LOOKS = 3
+const LOOK_EVERY_MS = 10
+const EMPTY_EVERY_MS = 150
 /** Letters on their way back at once. */
 const WINDOW = 100
 /** Clocks of hosts may differ by so much. */
@@ -110,7 +114,7 @@ export class DeadLetters {
     try {
       let inQueue: number
       try {
-        inQueue = (await channel.checkQueue(queue)).messageCount
+        inQueue = await this.#count(channel)
       } catch (error) {
         if (codeOf(error) === NOT_FOUND) return NOTHING
         throw error
@@ -143,14 +147,27 @@ export class DeadLetters {
 
   /** L2: a queue has what was kept again a moment after the channel is gone. Who looks next is to see it; somebody else may have it. */
   async #areBack(letters: number): Promise<void> {
-    const { connections, names, logger, clock } = this.#options
+    const { connections, names, logger } = this.#options
     const channel = await openChannel(connections.consuming, logger)
-    const never = new AbortController().signal
-    for (const until = clock.now() + BACK_WITHIN_MS; clock.now() < until;) {
+    for (let looks = BACK_WITHIN_LOOKS; looks > 0; looks -= 1) {
       if ((await channel.checkQueue(names.dead)).messageCount >= letters) break
-      await pause(clock, 10, never)
+      await this.#pause(LOOK_EVERY_MS)
     }
     await closeChannel(channel)
+  }
+
+  /** How many letters there are. Of a quorum queue whose leader does not answer within 250 ms the broker says that it is empty. */
+  async #count(channel: Channel): Promise<number> {
+    for (let looks = EMPTY_AFTER_LOOKS; looks > 0; looks -= 1) {
+      const { messageCount } = await channel.checkQueue(this.#options.names.dead)
+      if (messageCount > 0) return messageCount
+      if (looks > 1) await this.#pause(EMPTY_EVERY_MS)
+    }
+    return 0
+  }
+
+  #pause(ms: number): Promise<void> {
+    return pause(this.#options.clock, ms, new AbortController().signal)
   }
 
   /** Lets `settle` look at each of `most` letters; acknowledges those that it is done with. */
