@@ -77,7 +77,7 @@ test('a failure that is injected some times is healed by the attempts, and hours
   assert.equal((await run.outcome()).state, 'SUCCESS')
   assert.equal(run.elapsedMs, 20 * 60_000)
   assert.equal(run.executed.filter((atom) => atom === 'checkout/payment.charge').length, 3)
-  assert.ok(performance.now() - began < 5_000)
+  assert.ok(performance.now() - began < 60_000)
 })
 
 test('what was reverted is told in its order', async () => {
