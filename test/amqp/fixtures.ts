@@ -1,6 +1,8 @@
 /** Links to a broker, with what they log, in a few words. */
 import type { TestContext } from 'node:test'
 import type { LogFields, Logger } from '../../src/base/logger.ts'
+import assert from 'node:assert/strict'
+import { UnavailableError } from '../../src/base/errors.ts'
 import { Broker } from '../../src/amqp/broker.ts'
 import type { Delivery, Outgoing } from '../../src/amqp/broker-link.ts'
 import type { BrokerOptions } from '../../src/amqp/options.ts'
@@ -44,6 +46,41 @@ export function makeLink(
   const broker = new Broker({ namespace: 'zag', logger: recordingLogger(log), ...options })
   t.after(() => broker.stop())
   return { broker, log }
+}
+
+/**
+ * What `start()` says against these options, and all that was logged. It is given more time where the first was too short to hear
+ * what is wrong, as on a busy machine.
+ */
+export async function complaintOf(
+  t: TestContext,
+  options: Partial<BrokerOptions> & Pick<BrokerOptions, 'urls'>,
+  expected: RegExp,
+): Promise<{ readonly error: UnavailableError; readonly log: readonly LogLine[] }> {
+  for (const connectTimeoutMs of [1_000, 5_000, 25_000]) {
+    const { broker, log } = makeLink(t, { ...options, connectTimeoutMs })
+    const error = await broker.start().then(
+      () => assert.fail('it started'),
+      (thrown: unknown) => thrown,
+    )
+    await broker.stop()
+    assert.ok(error instanceof UnavailableError, String(error))
+    if (expected.test(error.message)) return { error, log }
+    assert.ok(connectTimeoutMs < 25_000, error.message)
+  }
+  assert.fail('unreachable')
+}
+
+/** Does something again as long as the link is away: with a heartbeat of a second a pause of the machine is enough for that. */
+export function despiteLosses<T>(act: () => Promise<T>): Promise<NonNullable<T>> {
+  return eventually(
+    () =>
+      act().catch((error: unknown) => {
+        if (error instanceof UnavailableError) return undefined
+        throw error
+      }),
+    { withinMs: 60_000, everyMs: 50 },
+  )
 }
 
 /** A link that stands. */
@@ -99,7 +136,10 @@ export function collect(
   }
 }
 
-/** Waits until a queue holds so many messages that wait. */
+/**
+ * Waits until a queue holds so many messages that wait. (Of a quorum queue whose leader does not answer within 250 ms the broker
+ * says that it holds none, and has no consumer.)
+ */
 export function holds(
   broker: Broker,
   queue: string,

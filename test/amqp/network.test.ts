@@ -6,10 +6,21 @@ import type { Delivery } from '../../src/amqp/broker-link.ts'
 import { controlQueue, queuesOnly } from '../../src/amqp/zagflow-topology.ts'
 import { namesOf } from '../../src/amqp/names.ts'
 import { eventually } from '../support/eventually.ts'
-import { freePort } from '../support/free-port.ts'
+import { quietPort } from '../support/free-port.ts'
 import { leakCheck } from '../support/leak-check.ts'
+import { watchStandstills } from '../support/standstill.ts'
 import { tcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
-import { collect, holds, linkTo, makeLink, messageFor, ownHost, plainQueue } from './fixtures.ts'
+import {
+  collect,
+  complaintOf,
+  despiteLosses,
+  holds,
+  linkTo,
+  makeLink,
+  messageFor,
+  ownHost,
+  plainQueue,
+} from './fixtures.ts'
 
 /** The URL of a proxy before a virtual host of this test alone. */
 async function proxied(
@@ -96,7 +107,7 @@ test('publications under a cut are each settled once, and what is confirmed is t
   const lanes = Promise.all(Array.from({ length: 50 }, lane))
   for (let round = 1; round <= 5; round++) {
     const before = confirmed.size
-    await eventually(() => confirmed.size > before + 200, { withinMs: 20_000 })
+    await eventually(() => confirmed.size > before + 200, { withinMs: 60_000 })
     way.proxy.cut()
     await eventually(() => !broker.isConnected)
     way.proxy.mend()
@@ -125,16 +136,17 @@ test('a peer that vanished silently is noticed after 2 to 3 heartbeats, and its 
   if (way === undefined) return
   const { broker } = await linkTo(t, way.url, { heartbeatS: 1 })
   await broker.declare(plainQueue('q'))
+  await eventually(() => broker.isConnected)
+  const still = watchStandstills(t)
   way.proxy.stall()
   const stalledAt = performance.now()
   await assert.rejects(broker.publish(messageFor('q')), UnavailableError)
   assert.equal(broker.isConnected, false)
-  const took = performance.now() - stalledAt
+  const took = still.awakeSince(stalledAt)
   assert.ok(took < 6000, `took ${Math.round(took)} ms`)
   way.proxy.cut()
   way.proxy.mend()
-  await eventually(() => broker.isConnected, { withinMs: 10_000 })
-  assert.equal(await broker.publish(messageFor('q')), 'confirmed')
+  assert.equal(await despiteLosses(() => broker.publish(messageFor('q'))), 'confirmed')
 })
 
 test('stop() ends in time though the peer is silent, and leaves no socket', async (t) => {
@@ -145,9 +157,10 @@ test('stop() ends in time though the peer is silent, and leaves no socket', asyn
   await broker.declare(plainQueue('q'))
   way.proxy.stall()
   const open = broker.publish(messageFor('q')).catch((error: unknown) => error)
+  const still = watchStandstills(t)
   const startedAt = performance.now()
   await broker.stop()
-  assert.ok(performance.now() - startedAt < 6000)
+  assert.ok(still.awakeSince(startedAt) < 6000)
   assert.ok((await open) instanceof UnavailableError)
 })
 
@@ -155,8 +168,8 @@ test('hosts are tried in turn until one takes us', async (t) => {
   const url = await ownHost(t)
   if (url === undefined) return
   const { broker } = await linkTo(t, [
-    `amqp://127.0.0.1:${await freePort()}`,
-    `amqp://127.0.0.1:${await freePort()}/v,${url}`,
+    `amqp://127.0.0.1:${await quietPort()}`,
+    `amqp://127.0.0.1:${await quietPort()}/v,${url}`,
   ])
   assert.equal(broker.isConnected, true)
 })
@@ -166,9 +179,10 @@ test('when a host goes, the link moves to the next one', async (t) => {
   if (way === undefined) return
   const { broker, log } = await linkTo(t, `${way.url},${way.direct}`)
   await broker.declare(plainQueue('q'))
+  let lost = 0
+  broker.onDisconnected(() => lost++)
   way.proxy.cut()
-  await eventually(() => !broker.isConnected)
-  await eventually(() => broker.isConnected)
+  await eventually(() => lost === 1 && broker.isConnected)
   assert.equal(await broker.publish(messageFor('q')), 'confirmed')
   assert.ok(log.some(({ message }) => message === 'the connection to the broker was lost'))
 })
@@ -181,20 +195,18 @@ test("a queue that dies with its connection is there again, once the broker has 
   const control = { name: names.control, type: 'direct' } as const
   await broker.declare({ exchanges: [control], ...withoutExchanges() })
   const { has } = collect(broker, names.controlQueue('w'))
-  await eventually(async () => (await broker.lookAt(names.controlQueue('w')))?.consumers === 1)
+  await despiteLosses(
+    async () => (await broker.lookAt(names.controlQueue('w')))?.consumers === 1 || undefined,
+  )
   way.proxy.stall()
-  await eventually(() => !broker.isConnected, { withinMs: 6000 })
+  await eventually(() => !broker.isConnected, { withinMs: 30_000 })
   // The proxy keeps the old connection's far end open: to the broker it lives.
   way.proxy.mend()
-  await eventually(() => broker.isConnected, { withinMs: 10_000 })
-  await eventually(
-    async () => {
-      const sent = { exchange: names.control, routingKey: 'w', body: '{}', type: 'test' }
-      return (await broker.publish(sent)) === 'confirmed'
-    },
-    { withinMs: 20_000, everyMs: 100 },
-  )
-  await has(1, { withinMs: 20_000 })
+  await despiteLosses(async () => {
+    const sent = { exchange: names.control, routingKey: 'w', body: '{}', type: 'test' }
+    return (await broker.publish(sent)) === 'confirmed' || undefined
+  })
+  await has(1, { withinMs: 60_000 })
 
   function withoutExchanges() {
     return { queues: queuesOnly(controlQueue(names, 'w')).queues }
@@ -210,22 +222,14 @@ test('start() says what is wrong: nobody there, wrong password, wrong virtual ho
   const wrongHost = new URL(url)
   wrongHost.pathname = '/nowhere'
   for (const [urls, expected] of [
-    [`amqp://a:sesame@127.0.0.1:${await freePort()}`, /nobody listens there/],
+    [`amqp://a:sesame@127.0.0.1:${await quietPort()}`, /nobody listens there/],
     [wrongUser.href, /refused the user "guest".*the name or the password is wrong/],
     [wrongHost.href, /refused its virtual host "nowhere".*there is no such virtual host/],
     [`amqp://a:sesame@no-such-host.invalid`, /is not known|EAI_AGAIN|ENOTFOUND/],
   ] as const) {
-    const { broker, log } = makeLink(t, { urls, connectTimeoutMs: 700 })
-    await assert.rejects(broker.start(), (error) => {
-      return (
-        error instanceof UnavailableError &&
-        expected.test(error.message) &&
-        !error.message.includes('sesame') &&
-        !error.server.includes('sesame')
-      )
-    })
-    assert.ok(log.every(({ error }) => !error.includes('sesame')))
-    await broker.stop()
+    const { error, log } = await complaintOf(t, { urls }, expected)
+    for (const text of [error.message, error.server, ...log.map((line) => line.error)])
+      assert.ok(!text.includes('sesame'), text)
   }
 })
 
@@ -235,9 +239,10 @@ test('a host that takes connections and says nothing does not hold start() longe
   if (way === undefined) return
   way.proxy.stall()
   const { broker } = makeLink(t, { urls: way.url, connectTimeoutMs: 500 })
+  const still = watchStandstills(t)
   const startedAt = performance.now()
   await assert.rejects(broker.start(), UnavailableError)
-  assert.ok(performance.now() - startedAt < 3000)
+  assert.ok(still.awakeSince(startedAt) < 3000)
 })
 
 /** The method that closes a channel, as it is in its frame: class 20, method 40. */
@@ -255,7 +260,7 @@ test('a connection that is lost while a channel is being closed leaves nobody wa
   way.proxy.cut()
   await eventually(() => isDeclared || !broker.isConnected)
   way.proxy.mend()
-  await eventually(() => isDeclared, { withinMs: 20_000 })
+  await eventually(() => isDeclared, { withinMs: 60_000 })
   await declared
 })
 
@@ -276,7 +281,8 @@ test('a consumer whose queue is declared again while the connection is lost cons
   way.proxy.cut()
   await eventually(() => !broker.isConnected)
   way.proxy.mend()
-  await eventually(() => broker.isConnected, { withinMs: 20_000 })
-  await direct.broker.publish(messageFor('q'))
-  await has(2, { withinMs: 20_000 })
+  // It is declared by then: what comes before that is told to be unroutable.
+  await eventually(() => broker.isConnected, { withinMs: 60_000 })
+  assert.equal(await direct.broker.publish(messageFor('q')), 'confirmed')
+  await has(2, { withinMs: 60_000 })
 })

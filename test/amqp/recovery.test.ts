@@ -7,9 +7,11 @@ import type { Broker } from '../../src/amqp/broker.ts'
 import { Wakeups } from '../../src/amqp/delays.ts'
 import { namesOf } from '../../src/amqp/names.ts'
 import { baseTopology } from '../../src/amqp/zagflow-topology.ts'
+import type { Delivery } from '../../src/amqp/broker-link.ts'
 import { eventually } from '../support/eventually.ts'
 import { privateRabbitmq, rabbitmqNodes, type RabbitmqNode } from '../support/rabbitmq.ts'
-import { collect, holds, linkTo, messageFor, plainQueue } from './fixtures.ts'
+import { watchStandstills } from '../support/standstill.ts'
+import { collect, despiteLosses, holds, linkTo, messageFor, plainQueue } from './fixtures.ts'
 
 const SOON = { withinMs: 60_000, everyMs: 50 }
 
@@ -58,7 +60,7 @@ test('a broker of our own', async (t) => {
   await t.test(
     'kill -9 and restart: every publication is settled once, what was confirmed is there, consumers and delays come back',
     async (t) => {
-      const { broker } = await linkTo(t, server.url, { heartbeatS: 2 })
+      const { broker } = await linkTo(t, server.url)
       const reader = await linkTo(t, server.url, { namespace: 'reader' })
       await broker.declare(plainQueue('q', 'quorum'))
       const { bodies } = collect(reader.broker, 'q', { prefetch: 200 })
@@ -78,12 +80,9 @@ test('a broker of our own', async (t) => {
       )
       const generations: number[] = []
       broker.onConnected((generation) => void generations.push(generation))
-      const declaredAt = performance.now()
       const flood = publishing(broker, 'q', 40)
       await eventually(() => flood.confirmed.size > 300, SOON)
-      // RabbitMQ 3.10 writes down within half a second which files are a new quorum queue's: killed before, it forgets
-      // the queue's messages, and the queue has no leader.
-      await eventually(() => performance.now() - declaredAt > 1500)
+      await server.settle()
       await server.kill()
       await eventually(() => !broker.isConnected, SOON)
       await server.start()
@@ -127,7 +126,7 @@ test('a broker of our own', async (t) => {
     let generation = 0
     broker.onConnected((now) => void (generation = now))
     await server.wipe()
-    await eventually(() => generation === 2, SOON)
+    await eventually(() => generation >= 2, SOON)
     assert.notEqual(await broker.lookAt(names.unclaimed), null)
     assert.equal(await broker.publish(messageFor('wiped')), 'confirmed')
     await has(1, SOON)
@@ -138,7 +137,7 @@ test('a broker of our own', async (t) => {
     let generation = 1
     broker.onConnected((now) => void (generation = now))
     assert.ok((await server.closeConnections()) >= 2)
-    await eventually(() => generation === 2, SOON)
+    await eventually(() => generation >= 2, SOON)
   })
 
   await t.test(
@@ -191,16 +190,17 @@ test('a broker of our own', async (t) => {
     async (t) => {
       const { broker } = await linkTo(t, server.url, { heartbeatS: 1 })
       await broker.declare(plainQueue('still'))
+      await eventually(() => broker.isConnected, SOON)
+      const still = watchStandstills(t)
       server.pause()
       try {
         const pausedAt = performance.now()
-        await eventually(() => !broker.isConnected, { withinMs: 10_000 })
-        assert.ok(performance.now() - pausedAt < 6000)
+        await eventually(() => !broker.isConnected, { withinMs: 30_000 })
+        assert.ok(still.awakeSince(pausedAt) < 6000)
       } finally {
         server.resume()
       }
-      await eventually(() => broker.isConnected, SOON)
-      assert.equal(await broker.publish(messageFor('still')), 'confirmed')
+      assert.equal(await despiteLosses(() => broker.publish(messageFor('still'))), 'confirmed')
     },
   )
 
@@ -237,21 +237,26 @@ test('a broker of our own', async (t) => {
       await broker.declare(plainQueue('long', 'quorum'))
       let lost = 0
       broker.onDisconnected(() => lost++)
-      const { deliveries, has } = collect(broker, 'long', { acknowledge: false })
-      await broker.publish(messageFor('long'))
-      await has(2, SOON)
-      assert.deepEqual(
-        deliveries.slice(0, 2).map(({ redelivered, isOpen }) => [redelivered, isOpen]),
-        [
-          [false, false],
-          [true, true],
-        ],
-      )
-      deliveries[0]?.ack()
-      deliveries[1]?.ack()
+      const first: Delivery[] = []
+      const again: boolean[] = []
+      const bodies: unknown[] = []
+      broker.consume('long', { prefetch: 100 }, (delivery) => {
+        bodies.push(JSON.parse(delivery.body.toString()))
+        if (first.length === 0) {
+          first.push(delivery)
+          return
+        }
+        // At once: it, too, would be taken back after a while.
+        again.push(delivery.redelivered, delivery.isOpen, first[0]?.isOpen ?? true)
+        first[0]?.ack()
+        delivery.ack()
+      })
+      await broker.publish(messageFor('long', 'first'))
+      await eventually(() => again.length > 0, SOON)
+      assert.deepEqual(again.slice(0, 3), [true, true, false])
       await holds(broker, 'long', 0, SOON)
       assert.equal(await broker.publish(messageFor('long', 'next')), 'confirmed')
-      await has(3, SOON)
+      await eventually(() => bodies.includes('next'), SOON)
       assert.equal(lost, 0)
     },
   )
