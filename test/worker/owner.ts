@@ -3,7 +3,13 @@
  */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import amqp, { type Channel, type ConfirmChannel, type Options } from 'amqplib'
+import amqp, {
+  type Channel,
+  type ChannelModel,
+  type ConfirmChannel,
+  type Options,
+  type Replies,
+} from 'amqplib'
 import { namesOf, type Names } from '../../src/amqp/names.ts'
 import { Broker } from '../../src/amqp/broker.ts'
 import { baseTopology, replyQueueNamed, topicQueue } from '../../src/amqp/zagflow-topology.ts'
@@ -49,14 +55,21 @@ export class Owner {
   readonly buried: Buried[] = []
   /** The word for each call that is asked about; undefined: none. */
   onAsk: (call: AskedCall, worker: string) => 'go' | 'drop' | undefined = () => undefined
+  readonly #connection: ChannelModel
   readonly #channel: ConfirmChannel
   #atom = 0
 
-  private constructor(space: Namespace, channel: ConfirmChannel, replyQueue: string) {
+  private constructor(
+    space: Namespace,
+    connection: ChannelModel,
+    channel: ConfirmChannel,
+    replyQueue: string,
+  ) {
     this.url = space.url
     this.namespace = space.namespace
     this.names = namesOf(space.namespace)
     this.replyQueue = replyQueue
+    this.#connection = connection
     this.#channel = channel
   }
 
@@ -81,7 +94,7 @@ export class Owner {
     t.after(() => connection.close().catch(() => undefined))
     const channel = await connection.createConfirmChannel()
     channel.on('error', () => undefined)
-    const owner = new Owner(space, channel, replyQueue)
+    const owner = new Owner(space, connection, channel, replyQueue)
     await owner.#read(channel)
     return owner
   }
@@ -183,7 +196,7 @@ export class Owner {
   hears<T extends ReplyMessage['type']>(
     type: T,
     request: CallRef,
-    withinMs = 10_000,
+    withinMs = 30_000,
   ): Promise<Extract<ReplyMessage, { readonly type: T }>> {
     return eventually(() => this.about(type, request)[0], { withinMs }).catch((error: unknown) => {
       const had = JSON.stringify(this.messages).slice(0, 2_000)
@@ -192,7 +205,7 @@ export class Owner {
   }
 
   /** The answer of a call. */
-  async answer(request: CallRef, withinMs = 10_000): Promise<ResultMessage | FailureMessage> {
+  async answer(request: CallRef, withinMs = 30_000): Promise<ResultMessage | FailureMessage> {
     return eventually(() => this.about('result', request)[0] ?? this.about('failure', request)[0], {
       withinMs,
     }).catch((error: unknown) => {
@@ -213,10 +226,29 @@ export class Owner {
     return answer
   }
 
-  /** What is in a topic's queue: ready, and delivered but not acknowledged. */
+  /**
+   * How many messages of a topic wait; rejects where its queue is not there. (A queue whose leader does not answer within 250 ms is
+   * said to be empty: who expects some looks again.)
+   */
   async depth(topic = 'default'): Promise<number> {
-    const { messageCount } = await this.#channel.checkQueue(this.names.topic(topic))
-    return messageCount
+    return (await this.#lookAt(topic)).messageCount
+  }
+
+  /** Waits until somebody consumes a topic whose queue may be gone: by then it is bound, too, and what is sent is not lost. */
+  async isServed(topic = 'default'): Promise<void> {
+    const consumers = async () => (await this.#lookAt(topic).catch(() => undefined))?.consumerCount
+    await eventually(async () => ((await consumers()) ?? 0) > 0, { withinMs: 30_000 })
+  }
+
+  /** Waits until so many messages of a topic wait. */
+  async holds(messages: number, topic = 'default'): Promise<void> {
+    await eventually(
+      async () => {
+        assert.equal(await this.depth(topic), messages)
+        return true
+      },
+      { withinMs: 30_000 },
+    )
   }
 
   /** Deletes the queue of a topic. */
@@ -228,8 +260,19 @@ export class Owner {
   async holdAndLose(topic = 'default'): Promise<void> {
     const connection = await amqp.connect(this.url)
     const channel = await connection.createChannel()
-    await eventually(async () => (await channel.get(this.names.topic(topic))) !== false)
+    await eventually(async () => (await channel.get(this.names.topic(topic))) !== false, {
+      withinMs: 30_000,
+    })
     await connection.close()
+  }
+
+  async #lookAt(topic: string): Promise<Replies.AssertQueue> {
+    // A queue that is not there costs the channel.
+    const channel = await this.#connection.createChannel()
+    channel.on('error', () => undefined)
+    const state = await channel.checkQueue(this.names.topic(topic))
+    await channel.close()
+    return state
   }
 
   async #read(channel: Channel): Promise<void> {
