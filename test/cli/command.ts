@@ -102,7 +102,7 @@ export class Workplace {
       ended,
       async says(expected) {
         const found = () => expected.test(stdout) || expected.test(stderr)
-        await eventually(() => found() || isOver, { withinMs: 30_000 }).catch(() => undefined)
+        await eventually(() => found() || isOver, { withinMs: 60_000 }).catch(() => undefined)
         if (found()) return
         throw new Error(
           `it never said ${String(expected)}\n--- stdout\n${stdout}\n--- stderr\n${stderr}`,

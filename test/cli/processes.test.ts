@@ -72,7 +72,7 @@ test('SIGTERM lets running tasks end and hands the rest over; another conductor 
   await first.says(/^ready/m)
   const { job } = await place.data(['post', 'journey.yaml'])
   await eventually(async () => (await place.ledger()).some((line) => line.startsWith('gate ')), {
-    withinMs: 20_000,
+    withinMs: 60_000,
   })
   first.kill('SIGTERM')
   await first.says(/hands its flows over/)
@@ -98,7 +98,7 @@ test("a second signal aborts what runs; the job is others' and nothing is lost",
   const first = place.start(['conductor', '--tasks', 'tasks.mjs'])
   await first.says(/^ready/m)
   const { job } = await place.data(['post', 'journey.yaml'])
-  await eventually(async () => (await place.ledger()).length > 0, { withinMs: 20_000 })
+  await eventually(async () => (await place.ledger()).length > 0, { withinMs: 60_000 })
   first.kill('SIGTERM')
   await first.says(/hands its flows over/)
   first.kill('SIGTERM')
@@ -132,14 +132,14 @@ test('jobs are found, suspended, resumed, cancelled and run again', async (t) =>
   const { job } = await place.data(['post', 'journey.yaml', '--key', 'k', '--set', 'sku=S'])
   const delayed = await place.data(['post', 'journey.yaml', '--delay', '1h', '--priority', '5'])
   await eventually(async () => (await place.ledger()).some((line) => line.startsWith('gate ')), {
-    withinMs: 20_000,
+    withinMs: 60_000,
   })
 
   const suspended = await place.run(['jobs', 'suspend', 'k'])
   assert.equal(suspended.code, 0, suspended.stderr)
   const suspending = ['jobs', 'list', '--state', 'SUSPENDING']
   await eventually(async () => (await place.run(suspending)).stdout !== '', {
-    withinMs: 20_000,
+    withinMs: 60_000,
   })
   await place.write('open', '')
   const watched = await place.run(['jobs', 'watch', 'k'])

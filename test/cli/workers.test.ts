@@ -6,7 +6,7 @@ import { lastFirst } from '../support/last-first.ts'
 import { freshNamespace, rabbitmq } from '../support/rabbitmq.ts'
 import { linear, parsed, Workplace, type Data } from './command.ts'
 
-const SOON = { withinMs: 30_000 }
+const SOON = { withinMs: 60_000 }
 
 /** A folder, and the settings of a broker of its own; undefined (and the test skipped) where there is none. */
 async function cluster(
@@ -55,15 +55,19 @@ test('a flow file that ran in process runs over workers, unchanged', async (t) =
   const model = await connect(env['ZAGFLOW_BROKER'] ?? '')
   const channel = await model.createChannel()
   await channel.consume(`${env['ZAGFLOW_NAMESPACE']}.topic.default`, () => {})
-  const doctor = await place.run(['doctor'], env)
+  // A conductor tells now and then what it has to do: just now that may have been this job.
+  await eventually(async () => {
+    const doctor = await place.run(['doctor'], env)
+    assert.equal(doctor.code, 0, doctor.stdout)
+    assert.match(doctor.stdout, /✔ broker +amqp:\/\/127\.0\.0\.1:\S+ is RabbitMQ \d/)
+    assert.match(doctor.stdout, /✔ topics +default: 0 requests wait, 1 worker serves it/)
+    assert.match(
+      doctor.stdout,
+      /✔ conductors +blue on \S+ \(process \d+\): 0 flows, 0 calls with workers/,
+    )
+    return true
+  }, SOON)
   await model.close()
-  assert.equal(doctor.code, 0, doctor.stdout)
-  assert.match(doctor.stdout, /✔ broker +amqp:\/\/127\.0\.0\.1:\S+ is RabbitMQ \d/)
-  assert.match(doctor.stdout, /✔ topics +default: 0 requests wait, 1 worker serves it/)
-  assert.match(
-    doctor.stdout,
-    /✔ conductors +blue on \S+ \(process \d+\): 0 flows, 0 calls with workers/,
-  )
   for (const one of [conductor, worker]) one.kill('SIGTERM')
   assert.equal((await conductor.ended).code, 0, conductor.stderr())
   assert.equal((await worker.ended).code, 0, worker.stderr())
@@ -81,11 +85,10 @@ test('a job that no worker serves waits, and who looks is told which worker to s
     env,
   )
   await poster.says(/no worker that lives serves pack \(topic default\).*zagflow worker --tasks/)
-  const shown = await place.run(['jobs', 'show', 'k'], env)
-  assert.match(
-    shown.stdout,
-    /● pack {2}RUNNING\n.*waits for a worker: none serves the topic default/,
-  )
+  await eventually(async () => {
+    const { stdout } = await place.run(['jobs', 'show', 'k'], env)
+    return /● pack {2}RUNNING\n.*waits for a worker: none serves the topic default/.test(stdout)
+  }, SOON)
   await eventually(async () => {
     const { code, stdout } = await place.run(['doctor'], env)
     return (
@@ -120,6 +123,7 @@ test('a run without tasks of its own goes over workers, is suspended, and goes o
   await first.says(/RUNNING +gate/)
   first.kill('SIGINT')
   await first.says(/Suspending/)
+  await first.says(/SUSPENDING +journey/)
   await place.write('open', '')
   const suspended = await first.ended
   assert.equal(suspended.code, 4, suspended.stderr)
@@ -206,6 +210,7 @@ test('dead letters are listed without bodies, shown, sent back and removed', asy
     ['post', 'journey.yaml', '--tasks', 'tasks.mjs', '--key', 'k'],
     env,
   )
+  await eventually(async () => (await place.ledger()).length > 0, SOON)
   const details = await place.data(['jobs', 'show', 'k'], env)
   const flowId = String((details['flow'] as Data)['id'])
   const call = { jobId: job, flowId, atom: 'journey/gate', direction: 'execute', call: 1 }

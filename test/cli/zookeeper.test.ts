@@ -16,10 +16,11 @@ async function siteOf(
     return null
   }
   const { url, hosts } = await freshChroot(t)
-  return { url: `${url}?session=4s`, host: `${hosts[0]?.host}:${hosts[0]?.port}` }
+  // Long enough for a session and a lease to outlast whatever a busy machine does to a process.
+  return { url: `${url}?session=20s`, host: `${hosts[0]?.host}:${hosts[0]?.port}` }
 }
 
-const CONDUCTOR = ['conductor', '--tasks', './tasks.mjs', '--lease', '3s']
+const CONDUCTOR = ['conductor', '--tasks', './tasks.mjs', '--lease', '20s']
 const POST = ['post', './tasks.mjs#order', '--set', 'sku=A1']
 
 function rows(data: Data): readonly Data[] {
@@ -46,17 +47,23 @@ test('jobs are posted, run and looked at over a board in ZooKeeper, and conducto
       const { stdout } = await place.run(['jobs', 'show', job], env)
       return /SUCCESS|COMPLETE/.test(stdout)
     },
-    { withinMs: 30_000 },
+    { withinMs: 60_000 },
   )
-  const [first, second] = rows(await place.data(['conductors'], env))
-  assert.deepEqual(
-    [first, second].map((row) => [row?.['name'], row?.['session'], row?.['maxFlows']]),
-    [
-      ['blue', true, 1000],
-      ['green', true, 1000],
-    ],
+  await eventually(
+    async () => {
+      const both = rows(await place.data(['conductors'], env))
+      assert.deepEqual(
+        both.map((row) => [row['name'], row['session'], row['maxFlows']]),
+        [
+          ['blue', true, 1000],
+          ['green', true, 1000],
+        ],
+      )
+      assert.equal(both.filter((row) => row['leads'] === true).length, 1)
+      return true
+    },
+    { withinMs: 60_000 },
   )
-  assert.equal([first, second].filter((row) => row?.['leads'] === true).length, 1)
   const table = await place.run(['conductors'], env)
   assert.match(table.stdout, /^CONDUCTOR +HOST +PID +FLOWS +LEADS +SESSION +SINCE +SEEN/)
   const doctor = await place.data(['doctor'], env)
@@ -148,7 +155,7 @@ test('the whole cluster: a board in ZooKeeper, a broker, and workers that run th
   })
   await worker.says(/^ready worker w1 /m)
   const isKnown = async () => (await place.run(['workers'], env)).stdout.includes('w1')
-  await eventually(isKnown, { withinMs: 30_000 })
+  await eventually(isKnown, { withinMs: 60_000 })
   const posted = await place.run(['post', 'journey.yaml', '--wait'], env)
   assert.equal(posted.code, 0, posted.stderr)
   assert.match(posted.stdout, /A1/)
