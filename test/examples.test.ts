@@ -30,14 +30,29 @@ function assertTold(output: string, lines: readonly string[]): void {
   }
 }
 
+/** Runs a program that kills another one, again where that was quicker: what it was to be killed in is told before it was. */
+async function killedInTime(tooLate: string, run: () => Promise<string>): Promise<string> {
+  for (let times = 1; ; times += 1) {
+    const output = await run()
+    const beforeItsKill = output
+      .split(/--- killed/)[0]
+      ?.split(/^2\. /m)
+      .at(-1)
+    if (beforeItsKill?.includes(tooLate) !== true || times === 4) return output
+  }
+}
+
 describe('the examples', () => {
   it('01 greets', async () => {
     assert.equal(await example('01-hello/main.js', ['Ada']), 'Hello, Ada!\n')
   })
 
   it('02 runs a pipeline over real data, survives kill -9, and takes a failed load back', async (t) => {
-    const folder = await temporaryFolder(t)
-    const output = await example('02-data-pipeline/demo.js', [folder])
+    let folder = ''
+    const output = await killedInTime('SUCCESS    pipeline.load', async () => {
+      folder = await temporaryFolder(t)
+      return example('02-data-pipeline/demo.js', [folder])
+    })
     assertTold(output, [
       'RUNNING    pipeline',
       'SUCCESS    pipeline.load',
@@ -107,7 +122,9 @@ describe('the examples', () => {
   })
 
   it('06 goes on after kill -9, and runs again only what was running, under the same key', async () => {
-    const output = await example('06-resume-after-kill/main.js')
+    const output = await killedInTime('journey/arrive SUCCESS', () =>
+      example('06-resume-after-kill/main.js'),
+    )
     assertTold(output, [
       'journey/travel SUCCESS',
       'journey/arrive RUNNING',
