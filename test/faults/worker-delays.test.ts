@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Store } from '../../persistence/store.ts'
 import { callKeyText } from '../../src/protocol/call-key.ts'
 import { postFlow } from '../conductor/fixtures.ts'
 import { linear, task } from '../support/flows.ts'
@@ -29,6 +30,8 @@ const DUE_A_SECOND = 500
 const POSTED_A_SECOND = IS_ALONE ? 100 : 10
 /** The database's clock is read over a connection. */
 const CLOCK_MS = 5
+/** What a retry takes that is due: a timer, a claim, what is loaded, a commit, a request and its confirm. */
+const STEPS = 6
 
 test(`${COUNT} delayed retries of ${SHORTEST_MS} to ${LONGEST_MS} ms: none is lost or early, and they are as late as promised at most`, async (t) => {
   const broker = await rabbitmq()
@@ -46,6 +49,9 @@ test(`${COUNT} delayed retries of ${SHORTEST_MS} to ${LONGEST_MS} ms: none is lo
   const { store } = fleet
   const random = new Random(SEED)
   const delays = new Map<string, number>()
+  let isOver = false
+  const measuring = latenessHere(fleet.store, () => isOver)
+  measuring.catch(() => undefined) // whoever fails before does not wait for it
   const startedAt = Date.now()
   for (let i = 0; i < COUNT; i++) {
     // As many short ones as long ones, whatever the unit.
@@ -57,7 +63,10 @@ test(`${COUNT} delayed retries of ${SHORTEST_MS} to ${LONGEST_MS} ms: none is lo
     delays.set(flowId, delayMs)
     await sleep(startedAt + ((i + 1) * 1000) / POSTED_A_SECOND - Date.now())
   }
-  await allEnd(store, fleet.processes, { withinMs: LONGEST_MS + 120_000 })
+  await allEnd(store, fleet.processes, { withinMs: LONGEST_MS + 120_000 }).finally(
+    () => (isOver = true),
+  )
+  const here = share(await measuring, 0.5)
 
   const confirmed = new Map<string, number>()
   for (const line of readLedger(fleet.ledger)) {
@@ -86,15 +95,29 @@ test(`${COUNT} delayed retries of ${SHORTEST_MS} to ${LONGEST_MS} ms: none is lo
   }
   const most = Math.max(...dueIn.values())
   t.diagnostic(
-    `late by ${shares(late)}; those that were parked: ${shares(lateParked)}; ${broken.length} later than promised; at most ${most} due in a second`,
+    `late by ${shares(late)}; those that were parked: ${shares(lateParked)}; ${broken.length} later than promised; at most ${most} due in a second; ${Math.round(here)} ms is a question here (p50)`,
   )
   assert.ok(most <= DUE_A_SECOND)
-  assert.ok(share(late, 0.5) <= 100, 'even the half of them is later than promised')
+  // A machine that has other work at the same time is later by that in each step.
+  const promisedMs = 100 + (IS_ALONE ? 0 : STEPS * here)
+  assert.ok(share(late, 0.5) <= promisedMs, 'even the half of them is later than promised')
   assert.ok(share(late, 1) <= 10_000, 'one was only found by chance')
   // A machine that has other work at the same time keeps some of them waiting.
   if (IS_ALONE) assert.ok(broken.length <= COUNT / 100, `${broken.length} are later than promised`)
   await fleet.endAll()
 })
+
+/** How late this machine is by itself: a timer, then a question to the database, again and again, in ms. */
+async function latenessHere(store: Store, isOver: () => boolean): Promise<readonly number[]> {
+  const late: number[] = []
+  while (!isOver()) {
+    const dueAt = performance.now() + 50
+    await sleep(50)
+    await store.now()
+    late.push(performance.now() - dueAt)
+  }
+  return late
+}
 
 function share(all: readonly number[], of: number): number {
   const sorted = all.toSorted((a, b) => a - b)
