@@ -6,12 +6,13 @@ import { silentLogger } from '../../src/base/logger.ts'
 import { eventually } from '../support/eventually.ts'
 import { quickest } from '../support/quickest.ts'
 import { Random } from '../support/random.ts'
+import { watchStandstills } from '../support/standstill.ts'
 import { collect, holds, linkTo, ownHost, type Link } from './fixtures.ts'
 
 const names = namesOf('zag')
 
 interface Due extends WakeUp {
-  /** How late it came, in ms; negative: early. */
+  /** How late it came, in ms, without what this process stood still meanwhile; negative: early. */
   readonly lateMs: number
 }
 
@@ -29,7 +30,12 @@ async function waking(
   const link = await linkTo(t, url)
   const wakeups = new Wakeups(link.broker, names, silentLogger)
   const due: Due[] = []
-  wakeups.onDue((wakeUp) => due.push({ ...wakeUp, lateMs: Date.now() - wakeUp.dueAt }))
+  const still = watchStandstills(t)
+  wakeups.onDue((wakeUp) => {
+    const lateMs = Date.now() - wakeUp.dueAt
+    const stood = lateMs > 0 ? still.between(performance.now() - lateMs) : 0
+    due.push({ ...wakeUp, lateMs: lateMs - stood })
+  })
   await wakeups.start()
   return {
     ...link,
