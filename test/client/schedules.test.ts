@@ -19,7 +19,7 @@ import type { JobBoard } from '../../jobboard/jobboard.ts'
 import { SqlBoard } from '../../jobboard/sql.ts'
 import type { Claim, Store } from '../../persistence/store.ts'
 import { eventually } from '../support/eventually.ts'
-import { freshStore, STORES } from '../support/stores.ts'
+import { behind, freshStore, STORES } from '../support/stores.ts'
 import { connectedTo } from './fixtures.ts'
 
 const SOON = { withinMs: 15_000 }
@@ -384,14 +384,16 @@ for (const kind of STORES) {
         await store.changeSchedule({ board: 'main', name, revision: 1 }, due)
       })
       // No task of theirs: what is measured is posting.
+      let rounds = 0
+      const counted = behind(store, (method) => void (method === 'stepSchedules' && rounds++))
       const started = performance.now()
-      await connectedTo(t, store, { conductor: { tasks: gated().waits } })
+      await connectedTo(t, counted, { conductor: { tasks: gated().waits } })
       await eventually(
         async () => {
           const { due } = await store.dueSchedules('main', 1)
           return due.length === 0
         },
-        { withinMs: 60_000 },
+        { withinMs: 150_000 },
       )
       const tookMs = performance.now() - started
       const all = await zag.schedules()
@@ -399,7 +401,9 @@ for (const kind of STORES) {
       t.diagnostic(
         `${count} ticks were posted within ${Math.round(tookMs)} ms of the start of a conductor`,
       )
-      assert.ok(tookMs < 30_000)
+      // Hundreds go together; what a round of them takes is the machine's.
+      assert.ok(rounds <= 20, `${rounds} rounds`)
+      assert.ok(tookMs < 120_000, `${tookMs} ms`)
     })
   })
 }
