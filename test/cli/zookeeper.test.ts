@@ -1,23 +1,31 @@
 /** The commands over a board in ZooKeeper, as a user has them. */
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
+import { makeCertificates } from '../support/certificates.ts'
 import { eventually } from '../support/eventually.ts'
 import { lastFirst } from '../support/last-first.ts'
 import { freshNamespace, rabbitmq } from '../support/rabbitmq.ts'
+import { tlsEndpoint } from '../support/tls-endpoint.ts'
 import { freshChroot, zookeeper } from '../support/zookeeper.ts'
 import { linear, Workplace, type Data } from './command.ts'
 
-async function siteOf(
-  t: TestContext,
-): Promise<{ readonly url: string; readonly host: string } | null> {
+interface Site {
+  readonly url: string
+  readonly host: string
+  readonly server: { readonly host: string; readonly port: number }
+}
+
+async function siteOf(t: TestContext): Promise<Site | null> {
   const server = await zookeeper()
   if ('missing' in server) {
     t.skip(server.missing)
     return null
   }
   const { url, hosts } = await freshChroot(t)
+  const [first] = hosts
+  assert.ok(first)
   // Long enough for a session and a lease to outlast whatever a busy machine does to a process.
-  return { url: `${url}?session=20s`, host: `${hosts[0]?.host}:${hosts[0]?.port}` }
+  return { url: `${url}?session=20s`, host: `${first.host}:${first.port}`, server: first }
 }
 
 const CONDUCTOR = ['conductor', '--tasks', './tasks.mjs', '--lease', '20s']
@@ -134,6 +142,36 @@ test('credentials come from the environment; others are told what they lack, and
   for (const { stdout, stderr } of [posted, doctor, refused, half, missing]) {
     assert.doesNotMatch(stdout + stderr, /sesame/)
   }
+})
+
+test('over TLS everything goes with certificates that the environment names, and nothing without', async (t) => {
+  const site = await siteOf(t)
+  if (site === null) return
+  const place = await Workplace.create(lastFirst(t))
+  const certificates = makeCertificates(place.folder)
+  const port = await tlsEndpoint(t, site.server, certificates)
+  const board = site.url
+    .replace('zookeeper:', 'zookeeper+tls:')
+    .replace(site.host, `localhost:${port}`)
+  const env = {
+    ZAGFLOW_BOARD: board,
+    ZAGFLOW_ZOOKEEPER_CA: 'ca.pem',
+    ZAGFLOW_ZOOKEEPER_CERT: 'client.pem',
+    ZAGFLOW_ZOOKEEPER_KEY: 'client.key',
+  }
+  await place.write('open', '')
+  const conductor = place.start([...CONDUCTOR, '--name', 'blue'], env)
+  await conductor.says(/^ready conductor blue board=zookeeper\+tls:\/\//m)
+  const posted = await place.run([...POST, '--wait'], env)
+  assert.equal(posted.code, 0, posted.stderr)
+  const doctor = await place.run(['doctor'], env)
+  assert.match(doctor.stdout, new RegExp(`localhost:${port} answers within`))
+  assert.match(doctor.stdout, /blue on /)
+  const stranger = await place.run(['doctor'], { ...env, ZAGFLOW_ZOOKEEPER_CA: '' })
+  assert.equal(stranger.code, 3)
+  assert.match(stranger.stdout, new RegExp(`localhost:${port} cannot be used.*certificate`))
+  conductor.kill('SIGTERM')
+  assert.equal((await conductor.ended).code, 0, conductor.stderr())
 })
 
 test('the whole cluster: a board in ZooKeeper, a broker, and workers that run the tasks', async (t) => {

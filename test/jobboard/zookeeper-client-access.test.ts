@@ -1,16 +1,13 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import net from 'node:net'
 import test from 'node:test'
-import tls from 'node:tls'
 import { GuardedClient } from '../../jobboard/zookeeper/client.ts'
 import { UsageError } from '../../src/base/errors.ts'
-import { makeCertificates, type Certificates } from '../support/certificates.ts'
-import type { CleanUp } from '../support/clean-up.ts'
+import { makeCertificates } from '../support/certificates.ts'
 import { eventually } from '../support/eventually.ts'
 import { leakCheck } from '../support/leak-check.ts'
 import { tcpProxy } from '../support/tcp-proxy.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
+import { tlsEndpoint } from '../support/tls-endpoint.ts'
 import { freshChroot, zookeeper } from '../support/zookeeper.ts'
 import {
   empty,
@@ -20,39 +17,6 @@ import {
   refusal,
   unavailable,
 } from './zookeeper-clients.ts'
-
-/** A real TLS endpoint that asks for a client's certificate, before a server; its port. */
-async function tlsEndpoint(
-  t: CleanUp,
-  target: { readonly host: string; readonly port: number },
-  { ca, server }: Certificates,
-): Promise<number> {
-  const sockets = new Set<net.Socket>()
-  const options = { ...server, ca, requestCert: true, rejectUnauthorized: true }
-  const endpoint = tls.createServer(options, (near) => {
-    const far = net.connect(target)
-    near.pipe(far).pipe(near)
-    for (const [one, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      sockets.add(one)
-      one.on('error', () => other.destroy())
-      one.on('close', () => other.destroy())
-    }
-  })
-  endpoint.on('tlsClientError', () => {})
-  endpoint.listen(0, '127.0.0.1')
-  await once(endpoint, 'listening')
-  t.after(async () => {
-    for (const socket of sockets) socket.destroy()
-    endpoint.close()
-    await once(endpoint, 'close')
-  })
-  const address = endpoint.address()
-  if (address === null || typeof address === 'string') throw new Error('expected a port')
-  return address.port
-}
 
 test('by TLS everything works as without, and only with certificates that can be trusted', async (t) => {
   const server = await zookeeper()
