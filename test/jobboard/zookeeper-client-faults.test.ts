@@ -454,19 +454,22 @@ test('an ensemble whose leader is killed under operations keeps the session and 
     }
   }
   const working = Promise.all([0, 1, 2, 3, 4].map(work))
-  await eventually(() => outcomes.size > 50)
-  const leader = await ensemble.leader()
-  await leader.end('kill')
-  await ensemble.leader()
-  const before = outcomes.size
-  await eventually(() => outcomes.size > before + 50, { withinMs: 60_000 })
-  // Whichever server it is connected to goes as well.
-  await leader.begin()
-  const at = ensemble.servers.find(({ port }) => client.server?.endsWith(`:${port}`))
-  await at?.end('kill')
-  const again = outcomes.size
-  await eventually(() => outcomes.size > again + 50, { withinMs: 60_000 })
-  isOver = true
+  try {
+    await eventually(() => outcomes.size > 50)
+    const leader = await ensemble.leader()
+    await leader.end('kill')
+    await ensemble.leader()
+    const before = outcomes.size
+    await eventually(() => outcomes.size > before + 50, { withinMs: 120_000 })
+    // Whichever server it is connected to goes as well.
+    await leader.begin()
+    const at = ensemble.servers.find(({ port }) => client.server?.endsWith(`:${port}`))
+    await at?.end('kill')
+    const again = outcomes.size
+    await eventually(() => outcomes.size > again + 50, { withinMs: 120_000 })
+  } finally {
+    isOver = true // a closed client refuses at once: they would never give way
+  }
   await working
 
   await client.sync('/')
