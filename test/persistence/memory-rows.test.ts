@@ -1,8 +1,8 @@
 /** Rows in memory are packed where they say little: what is read is what was written, whichever way it is kept. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { MemoryHistory } from '../../persistence/memory-history.ts'
-import { MemoryRows } from '../../persistence/memory-rows.ts'
+import { MemoryHistory } from '../../persistence/memory/history.ts'
+import { MemoryRows } from '../../persistence/memory/rows.ts'
 import type { AtomRecord, CallRecord, HistoryRecord } from '../../src/machine/records.ts'
 import { DIRECTIONS } from '../../src/machine/records.ts'
 import { ATOM_STATES, FLOW_STATES } from '../../src/machine/states.ts'

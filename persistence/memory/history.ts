@@ -2,9 +2,9 @@
  * The history of a job in memory. Most rows say little (no failure, small numbers): they are kept as a text that the flow
  * has anyway, a time and one number that holds all the rest, a fifth of what an object takes. 100,000 tasks write 200,000 rows.
  */
-import type { HistoryRecord } from '../src/machine/records.ts'
-import { ATOM_STATES, FLOW_STATES } from '../src/machine/states.ts'
-import { isWord, numbersOf, Pieces, Words } from './memory-pieces.ts'
+import type { HistoryRecord } from '../../src/machine/records.ts'
+import { ATOM_STATES, FLOW_STATES } from '../../src/machine/states.ts'
+import { isWord, numbersOf, Pieces, Words } from './pieces.ts'
 
 const KINDS = ['flow', 'task', 'retry'] as const
 const STATES = [...new Set([...ATOM_STATES, ...FLOW_STATES])]

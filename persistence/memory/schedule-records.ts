@@ -1,13 +1,13 @@
-/** Schedules in this process's memory, by the rules C1–C4 of `schedule-store.ts`. */
+/** Schedules in this process's memory, by the rules C1–C4 of `../schedule-store.ts`. */
 import {
   newScheduleRecord,
   type DueSchedules,
   type NewSchedule,
   type ScheduleChange,
   type ScheduleRecord,
-} from './schedule-store.ts'
+} from '../schedule-store.ts'
 
-export class MemorySchedules {
+export class ScheduleRecords {
   /** By board, then name. */
   readonly #boards = new Map<string, Map<string, ScheduleRecord>>()
 

@@ -1,9 +1,9 @@
-/** Brokers and reply queues in this process's memory, by the rules B1–B3 of `brokers.ts`. */
-import { newMarker, newSecret, NO_JOB } from './brokers.ts'
-import type { Job, Run } from './memory-job.ts'
-import type { BrokerRecord, CallPlace, CallStanding, ReplyQueueRecord } from './store.ts'
+/** Brokers and reply queues in this process's memory, by the rules B1–B3 of `../brokers.ts`. */
+import { newMarker, newSecret, NO_JOB } from '../brokers.ts'
+import type { Job, Run } from './job.ts'
+import type { BrokerRecord, CallPlace, CallStanding, ReplyQueueRecord } from '../store.ts'
 
-export class MemoryBrokers {
+export class BrokerRecords {
   readonly #brokers = new Map<string, BrokerRecord>()
   /** Makers by queue. */
   readonly #queues = new Map<string, string>()

@@ -2,10 +2,10 @@
  * POSTING jobs of the store in memory: by priority, tenant and age. Entries are left where they are when their job goes on; they
  * are dropped when they come up.
  */
-import { Heap } from './heap.ts'
-import { compareText } from './memory-job.ts'
-import type { Job } from './memory-job.ts'
-import { inTurns } from './rules.ts'
+import { Heap } from '../heap.ts'
+import { compareText } from './order.ts'
+import type { Job } from './job.ts'
+import { inTurns } from '../rules.ts'
 
 interface Entry {
   readonly job: Job

@@ -8,11 +8,11 @@
  * R3  Rows mostly come in one order: answers in that of the calls. So an atom is looked for beside the last one that was written
  *     or asked for before the table of paths is: in that of 100,000 nothing is at hand.
  */
-import type { AtomRecord, CallRecord, Direction } from '../src/machine/records.ts'
-import { DIRECTIONS } from '../src/machine/records.ts'
-import { ATOM_STATES, type AtomState } from '../src/machine/states.ts'
-import { isWord, numbersOf, Pieces, Words } from './memory-pieces.ts'
-import type { ResultRef } from './store.ts'
+import type { AtomRecord, CallRecord, Direction } from '../../src/machine/records.ts'
+import { DIRECTIONS } from '../../src/machine/records.ts'
+import { ATOM_STATES, type AtomState } from '../../src/machine/states.ts'
+import { isWord, numbersOf, Pieces, Words } from './pieces.ts'
+import type { ResultRef } from '../store.ts'
 
 const OUTCOMES = [null, 'success', 'failure', 'unknown'] as const
 const OUTCOME_NUMBERS = numbersOf(OUTCOMES)
